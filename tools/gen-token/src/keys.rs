@@ -16,8 +16,8 @@ use std::fs;
 use std::fs::DirBuilder;
 use std::io;
 use std::io::Write;
+use std::path;
 use std::path::Path;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -188,8 +188,9 @@ impl KeyPair {
     ) -> Result<()> {
         let taken = || {
             format!(
-                "{} already holds a key: overwriting was not asked for",
-                dir.display()
+                "{} already holds keys, and they are kept: `gen-token --generate-keys --force` \
+                 replaces them and makes every token signed so far invalid",
+                shown(dir, ""),
             )
         };
         ensure!(overwrite || !dir.join(PUBLIC_FILE).exists(), taken());
@@ -399,10 +400,7 @@ fn shown(
     name: &str,
 ) -> String {
     let path = dir.join(name);
-    std::path::absolute(&path)
-        .unwrap_or_else(|_: io::Error| PathBuf::from(&path))
-        .display()
-        .to_string()
+    path::absolute(&path).unwrap_or(path).display().to_string()
 }
 
 #[cfg(test)]
