@@ -53,7 +53,7 @@ impl Origin {
 
 pub(crate) fn new_keys(origin: &Origin) -> String {
     format!(
-        "A new key pair. A running server sees it within a second of the next unknown token.\n{}",
+        "A new key pair. Servers that read it refuse what any other key signed.\n{}",
         origin.lines()
     )
 }
@@ -88,7 +88,7 @@ pub(crate) fn demo(
         text += &place_and_time(token);
     }
     text += &origin.lines();
-    text += &capture(r#"eval "$(cargo run -q -p gen-token -- --demo)""#);
+    text += &capture(&format!("eval \"$({})\"", this_command()));
     text + &call(args, "ALICE")
 }
 
@@ -137,9 +137,17 @@ fn expiry(exp: Option<u64>) -> String {
 }
 
 fn usage(args: &Args) -> String {
-    let words = env::args().skip(1).map(|word| quoted(&word));
-    let again = words.collect::<Vec<_>>().join(" ");
-    capture(&format!("TOKEN=$(cargo run -q -p gen-token -- {again})")) + &call(args, "TOKEN")
+    capture(&format!("TOKEN=$({})", this_command())) + &call(args, "TOKEN")
+}
+
+/// The command that was run, flags and all, in a form that works from the workspace.
+fn this_command() -> String {
+    env::args_os()
+        .skip(1)
+        .map(|word| quoted(&word.to_string_lossy()))
+        .fold("cargo run -q -p gen-token --".to_owned(), |line, word| {
+            line + " " + &word
+        })
 }
 
 /// Only for those who saw the token pass by on the terminal: the others have caught it already.
