@@ -119,11 +119,7 @@ pub(crate) fn message(value: Value) -> Result<Message, Error> {
     if value.get("id").is_some() && id(&value).is_none() {
         return refuse("the id must be a string or a whole number of at most 64 bits");
     }
-    serde_json::from_value(value).or_else(|error| {
-        refuse(&format!(
-            "method must be a string, params an object: {error}"
-        ))
-    })
+    serde_json::from_value(value).or_else(|error| refuse(&format!("malformed member: {error}")))
 }
 
 /// The answer to the request with this id, or to one whose id could not be read.
