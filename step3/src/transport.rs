@@ -125,7 +125,8 @@ async fn handle(
         params: message.params,
     };
     if call.era == Era::Modern {
-        check_header(headers, "Mcp-Method", Some(&call.method))?;
+        let in_header = header(headers, "Mcp-Method");
+        agree("Mcp-Method", in_header, Some(&call.method))?;
     }
     mcp::dispatch(server, &call).await.map(Some)
 }
@@ -138,17 +139,16 @@ fn era(
 ) -> Result<Era, Error> {
     let meta = |key| message.params.get("_meta").and_then(|meta| meta.get(key));
     let in_meta = meta(META_VERSION).and_then(Value::as_str);
-    let in_header = header(headers, "MCP-Protocol-Version").unwrap_or_default();
+    let in_header = header(headers, "MCP-Protocol-Version");
     let modern_meta = in_meta.is_some_and(mcp::is_modern);
-    let modern_header = !in_header.is_empty() && mcp::is_modern(&in_header);
+    let modern_header = in_header.as_deref().is_some_and(mcp::is_modern);
     if !modern_meta && (!modern_header || message.method == "initialize") {
         return Ok(Era::Handshake);
     }
-    if in_meta.is_some() {
-        check_header(headers, "MCP-Protocol-Version", in_meta)?;
-    }
-    if in_header != mcp::MODERN {
-        return Err(unsupported_version(&in_header));
+    let version = in_meta.or(in_header.as_deref()).unwrap_or_default();
+    agree("MCP-Protocol-Version", in_header.clone(), Some(version))?;
+    if version != mcp::MODERN {
+        return Err(unsupported_version(version));
     }
     if in_meta.is_none() || !meta(META_CAPABILITIES).is_some_and(Value::is_object) {
         let rule = format!("params._meta needs {META_VERSION} and {META_CAPABILITIES}");
@@ -169,13 +169,13 @@ fn unsupported_version(requested: &str) -> Error {
     error
 }
 
-/// Requires a header to say the same as the body.
-fn check_header(
-    headers: &HeaderMap,
+/// Requires a header to be there and to say the same as the body.
+fn agree(
     name: &str,
+    in_header: Option<String>,
     in_body: Option<&str>,
 ) -> Result<(), Error> {
-    let message = match header(headers, name) {
+    let message = match in_header {
         Some(value) if Some(value.as_str()) == in_body => return Ok(()),
         Some(_) => format!("the header {name} differs from the body"),
         None => format!("the header {name} is missing"),
