@@ -66,7 +66,9 @@ impl Issuer {
         let url = metadata["jwks_uri"]
             .as_str()
             .ok_or("its metadata has no jwks_uri")?;
-        let document = fetch(url).await.inspect_err(|reason| warn!("{reason}"))?;
+        let document = fetch(url)
+            .await
+            .inspect_err(|reason| warn!("{url:?}: {reason}"))?;
         let keys = document["keys"]
             .as_array()
             .ok_or("its key set has no keys")?;
