@@ -35,7 +35,7 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 case $TARGET in /*) ;; *) TARGET=$PWD/$TARGET ;; esac
 BIN=$TARGET/debug
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/mcp-checks.XXXXXX") || exit 1
-HEADERS=$SCRATCH/headers
+HEADERS=()
 BODY=$SCRATCH/body
 
 PASSED=0
@@ -51,7 +51,7 @@ TOKEN=
 RESOURCE=
 STATUS=000
 CURL_EXIT=1
-REQUEST=
+REQUEST=()
 
 # ---- ending -----------------------------------------------------------------------------------------------------
 
@@ -165,6 +165,7 @@ launch() {
     LOG=$SCRATCH/$SERVERS-$1.log
     mkdir -p "$SCRATCH/cwd"
     cd "$SCRATCH/cwd" || exit 1
+    : >"$LOG"
     MCP_BIND=127.0.0.1:0 "$BIN/$1" "${@:2}" >"$LOG" 2>&1 </dev/null &
     PID=$!
     CHILDREN="$CHILDREN $PID"
@@ -179,6 +180,7 @@ start_usual() {
     elif [ "$STEP" -lt 6 ]; then
         make_keys "$SCRATCH/keys"
         start "step$STEP" --public-key "$SCRATCH/keys/public.pem"
+        RESOURCE=http://localhost:${URL##*:}/mcp
     else
         make_keys "$SCRATCH/keys"
         start "step$STEP" --public-key "$SCRATCH/keys/public.pem" --issuer "$ISSUER"
@@ -202,6 +204,17 @@ token() {
     }
 }
 
+# part TOKEN N: the N-th part of a JWT, decoded.
+part() {
+    printf '%s' "$1" | cut -d . -f "$2" | tr -d '\n' | tr '_-' '/+' | awk '{ while (length($0) % 4) $0 = $0 "="; print }' |
+        base64 -d
+}
+
+# base64url: standard input without padding, as JWTs have it.
+base64url() {
+    base64 | tr -d '\n=' | tr '/+' '_-'
+}
+
 # refused [argument..]: runs the server of this script, which must give up by itself; EXIT and LOG tell how.
 refused() {
     launch "step$STEP" "$@"
@@ -211,7 +224,7 @@ refused() {
 
 settled() {
     ended "$PID" && return 0
-    URL=$(sed -n 's/.*\(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" | head -n 1)
+    URL=$(sed -n 's/.* is listening.*\(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" | head -n 1)
     [ -n "$URL" ]
 }
 
@@ -223,17 +236,20 @@ healthy() {
 
 # request PATH [curl argument..]: one request, at most 15 seconds. What comes back goes to STATUS, HEADERS, BODY.
 request() {
-    local path=$1
+    local path=$1 line
     shift
-    REQUEST=$(printf ' %q' "$@" "$URL$path")
-    : >"$HEADERS"
+    REQUEST=("$@" "$URL$path")
     : >"$BODY"
+    : >"$SCRATCH/headers"
     STATUS=$(curl -q --silent --show-error --noproxy '*' --globoff --path-as-is --max-time 15 \
-        -o "$BODY" -D "$HEADERS.raw" -w '%{http_code}' "$@" "$URL$path" 2>"$SCRATCH/curl.says")
+        -o "$BODY" -D "$SCRATCH/headers" -w '%{http_code}' "$@" "$URL$path" 2>"$SCRATCH/curl.says")
     CURL_EXIT=$?
     # The last header block is the answer; an interim `100 Continue` may stand before it.
-    tr -d '\r' <"$HEADERS.raw" | awk '/^HTTP\// { text = "" } { text = text $0 "\n" } END { printf "%s", text }' \
-        >"$HEADERS"
+    HEADERS=()
+    while IFS= read -r line; do
+        case $line in HTTP/*) HEADERS=() ;; esac
+        HEADERS[${#HEADERS[@]}]=${line%$'\r'}
+    done <"$SCRATCH/headers"
 }
 
 get() {
@@ -300,11 +316,11 @@ expect() {
         pass "$claim"
     else
         fail "$claim"
-        printf '    request:  curl%s\n' "$(shorten "$REQUEST")"
+        printf '    request:  curl%s\n' "$(shorten "$(printf ' %q' "${REQUEST[@]}")")"
         printf '    expected:'
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
-        printf '    answer:   %s\n' "$(shorten "$(cat "$HEADERS" "$BODY")")"
+        printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY")")"
     fi
 }
 
@@ -331,7 +347,14 @@ fail() {
     echo "not ok $((PASSED + FAILED)) - $1"
 }
 
-# is ACTUAL EXPECTED: for `check`.
+# differs, is ACTUAL EXPECTED: for `check`.
+differs() {
+    [ "$1" != "$2" ] || {
+        echo "got [$1] again"
+        return 1
+    }
+}
+
 is() {
     [ "$1" = "$2" ] || {
         echo "got [$1], expected [$2]"
@@ -364,19 +387,22 @@ judge() {
             shift 2
             ;;
         header)
-            [ "$(header "$2")" = "$3" ] || WRONG="header $2 is [$(header "$2")]"
+            header "$2"
+            [ "$VALUE" = "$3" ] || WRONG="header $2 is [$VALUE]"
             shift 3
             ;;
         no-header)
-            [ -z "$(header_lines "$2")" ] || WRONG="header $2 is there: [$(header "$2")]"
+            header "$2"
+            [ "$VALUE" = '(absent)' ] || WRONG="header $2 is there: [$VALUE]"
             shift 2
             ;;
         challenge)
-            [ "$(challenge "$2")" = "$3" ] || WRONG="parameter $2 of the challenge is [$(challenge "$2")]"
+            challenge "$2"
+            [ "$VALUE" = "$3" ] || WRONG="parameter $2 of the challenge is [$VALUE]"
             shift 3
             ;;
         no-challenge)
-            no_challenge "$2" || WRONG="the challenge is [$(header WWW-Authenticate)]"
+            no_challenge "$2" || WRONG="the challenge is [$VALUE]"
             shift 2
             ;;
         id-digits)
@@ -393,7 +419,8 @@ judge() {
                 filters="$filters($2),"
                 set -- "$1" "$@"
             else
-                filters="$filters($2) == $(as_json "$3"),"
+                as_json "$3"
+                filters="$filters($2) == $VALUE,"
             fi
             shift 3
             ;;
@@ -417,55 +444,52 @@ judge_json() {
     fi
 }
 
-# A word that is not JSON itself becomes a JSON string.
+# Sets VALUE to this as JSON: a word that is not JSON itself becomes a string.
 as_json() {
-    if [[ $1 =~ ^(true|false|-?[0-9]+(\.[0-9]+)?|[\"{[].*)$ ]]; then
-        printf '%s' "$1"
-    else
-        printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"
+    VALUE=$1
+    if ! [[ $1 =~ ^(true|false|-?[0-9]+(\.[0-9]+)?|[\"{[].*)$ ]]; then
+        VALUE=${VALUE//\\/\\\\}
+        VALUE=\"${VALUE//\"/\\\"}\"
     fi
 }
 
-# All lines of one header; names have no case.
-header_lines() {
-    awk -v name="$1:" 'tolower(substr($0, 1, length(name))) == tolower(name)' "$HEADERS"
-}
-
-# The value of a header that is there once.
+# Sets VALUE to the value of a header that is there once. Names have no case.
 header() {
-    local lines
-    lines=$(header_lines "$1")
-    case $lines in
-    '') echo '(absent)' ;;
-    *"
-"*) echo "(more than one) $lines" ;;
-    *) printf '%s\n' "${lines#*:}" | sed 's/^[ \t]*//; s/[ \t]*$//' ;;
-    esac
+    local line
+    VALUE='(absent)'
+    shopt -s nocasematch
+    for line in "${HEADERS[@]}"; do
+        if [[ $line == "$1:"* ]]; then
+            line=${line#*:}
+            [ "$VALUE" = '(absent)' ] && VALUE=${line# } || VALUE="(more than one) $VALUE, $line"
+        fi
+    done
+    shopt -u nocasematch
 }
 
-# One parameter of the one Bearer challenge.
+# Sets VALUE to one parameter of the one Bearer challenge.
 challenge() {
-    local value
-    value=$(header WWW-Authenticate)
-    case $value in
-    'Bearer '*) ;;
-    *)
-        echo "(no Bearer challenge: $value)"
-        return
+    local parameter="[ ,]$1=\"([^\"]*)\""
+    header WWW-Authenticate
+    case $VALUE in
+    Bearer | 'Bearer '*)
+        if [[ $VALUE =~ $parameter ]]; then
+            VALUE=${BASH_REMATCH[1]}
+        else
+            VALUE='(no such parameter)'
+        fi
         ;;
-    esac
-    value=" ${value#Bearer }"
-    case $value in
-    *[\ ,]"$1"'="'*) value=${value#*[ ,]"$1"=\"} && printf '%s\n' "${value%%\"*}" ;;
-    *) echo '(absent)' ;;
+    *) VALUE="(no Bearer challenge, but $VALUE)" ;;
     esac
 }
 
 no_challenge() {
     if [ "$1" = - ]; then
-        [ -z "$(header_lines WWW-Authenticate)" ]
+        header WWW-Authenticate
+        [ "$VALUE" = '(absent)' ]
     else
-        [ "$(challenge "$1")" = '(absent)' ]
+        challenge "$1"
+        [ "$VALUE" = '(no such parameter)' ]
     fi
 }
 
