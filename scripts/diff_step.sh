@@ -67,7 +67,7 @@ fi
 
 # One line of the summary: what became of a file, its name, its lines.
 row() {
-    printf '%s  %-26s %s\n' "$1" "$2" "$3"
+    printf '  %-8s %-24s %s\n' "$1" "$2" "$3"
 }
 
 echo "${bold}$old -> $new${plain}"

@@ -178,12 +178,12 @@ start_usual() {
     if [ "$STEP" -lt 5 ]; then
         start "step$STEP"
     elif [ "$STEP" -lt 6 ]; then
-        make_keys "$SCRATCH/keys"
-        start "step$STEP" --public-key "$SCRATCH/keys/public.pem"
+        make_keys "$KEYS"
+        start "step$STEP" --public-key "$KEYS/public.pem"
         RESOURCE=http://localhost:${URL##*:}/mcp
     else
-        make_keys "$SCRATCH/keys"
-        start "step$STEP" --public-key "$SCRATCH/keys/public.pem" --issuer "$ISSUER"
+        make_keys "$KEYS"
+        start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER"
         RESOURCE=http://localhost:${URL##*:}/mcp
         TOKEN=$(token --username alice --scopes 'mcp:read mcp:tools mcp:prompts') || exit 1
     fi
@@ -195,10 +195,10 @@ make_keys() {
         die "gen-token made no keys: $(cat "$SCRATCH/gen-token.log")"
 }
 
-# token [gen-token argument..]: a token for this server, from the usual keys.
+# token [gen-token argument..]: a token for this server, signed with the keys in KEYS.
+KEYS=$SCRATCH/keys
 token() {
-    "$BIN/gen-token" --keys-dir "$SCRATCH/keys" --issuer "$ISSUER" --audience "$RESOURCE" "$@" \
-        2>"$SCRATCH/gen-token.log" || {
+    MCP_ISSUER=$ISSUER MCP_RESOURCE=$RESOURCE "$BIN/gen-token" --keys-dir "$KEYS" "$@" 2>"$SCRATCH/gen-token.log" || {
         echo "gen-token $* failed: $(cat "$SCRATCH/gen-token.log")" >&2
         return 1
     }
@@ -320,7 +320,7 @@ expect() {
         printf '    expected:'
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
-        printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY")")"
+        printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY" | tr -d '\000\r')")"
     fi
 }
 
