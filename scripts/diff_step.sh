@@ -27,7 +27,7 @@ for argument; do
 done
 [ -n "$step" ] || usage
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 old=step$((step - 1))
 new=step$step
 for folder in "$old" "$new"; do

@@ -30,7 +30,7 @@ unset MCP_BIND MCP_PUBLIC_KEY MCP_ISSUER MCP_RESOURCE MCP_CALLS_PER_MINUTE RUST_
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 export NO_COLOR=1
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 case $TARGET in /*) ;; *) TARGET=$PWD/$TARGET ;; esac
 BIN=$TARGET/debug
@@ -416,7 +416,7 @@ judge() {
         json | where)
             count=$((count + 1))
             if [ "$1" = where ]; then
-                filters="$filters($2),"
+                filters="$filters(($2) == true),"
                 set -- "$1" "$@"
             else
                 as_json "$3"
@@ -545,6 +545,7 @@ END
 # ---- the run of one script --------------------------------------------------------------------------------------
 
 # run_checks N [STEP]: the checks of steps 1 to N against the server of STEP, which is step N unless told otherwise.
+# With CHECKS_FROM=M in the environment only those of steps M to N are run.
 run_checks() {
     local last=$1 number
     STEP=${2:-$1}
@@ -558,11 +559,12 @@ run_checks() {
     start_usual
     for number in 1 2 3 4 5 6 7 8; do
         [ "$number" -le "$last" ] || break
-        echo "# step $number, on step$STEP"
         # shellcheck source=/dev/null
         . "$ROOT/scripts/checks/step$number.sh"
+        [ "$number" -ge "${CHECKS_FROM:-1}" ] || continue
+        echo "# step $number, on step$STEP"
         "checks_of_step$number"
     done
-    check "every exception is one of these claims" exceptions_used "$last"
+    [ "${CHECKS_FROM:-1}" -gt 1 ] || check "every exception is one of these claims" exceptions_used "$last"
     finish
 }
