@@ -13,6 +13,7 @@
 #   header Content-Type text/plain  exactly one such header, with exactly this value
 #   no-header Allow                 no such header
 #   challenge error invalid_token   a parameter of the one `WWW-Authenticate: Bearer` header
+#   challenge-words scope 'a b'     the same, as words in any order
 #   no-challenge scope              the parameter is absent; `no-challenge -` means no challenge at all
 #   json .error.code -32601         a jq filter and the value it must yield (JSON, or else a plain string)
 #   where '.tools | length > 2'     a jq filter that must yield true
@@ -183,7 +184,8 @@ start_usual() {
         RESOURCE=http://localhost:${URL##*:}/mcp
     else
         make_keys "$KEYS"
-        start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER"
+        # The checks call more often than a user may.
+        MCP_CALLS_PER_MINUTE=0 start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER"
         RESOURCE=http://localhost:${URL##*:}/mcp
         TOKEN=$(token --username alice --scopes 'mcp:read mcp:tools mcp:prompts') || exit 1
     fi
@@ -401,6 +403,11 @@ judge() {
             [ "$VALUE" = "$3" ] || WRONG="parameter $2 of the challenge is [$VALUE]"
             shift 3
             ;;
+        challenge-words)
+            challenge "$2"
+            same_words "$VALUE" "$3" || WRONG="parameter $2 of the challenge is [$VALUE]"
+            shift 3
+            ;;
         no-challenge)
             no_challenge "$2" || WRONG="the challenge is [$VALUE]"
             shift 2
@@ -481,6 +488,15 @@ challenge() {
         ;;
     *) VALUE="(no Bearer challenge, but $VALUE)" ;;
     esac
+}
+
+# same_words A B: whether two texts have the same words, in any order, none of them twice.
+same_words() {
+    local word
+    for word in $1; do
+        case " $2 " in *" $word "*) ;; *) return 1 ;; esac
+    done
+    [ "${#1}" -eq "${#2}" ]
 }
 
 no_challenge() {

@@ -62,6 +62,10 @@ challenges() {
     HEADERS=('HTTP/1.1 401 Unauthorized' 'www-authenticate: Bearer realm="mcp", error="invalid_token", scope="a b"')
     check "challenge: right" holds challenge realm mcp challenge error invalid_token challenge scope 'a b'
     check "challenge: wrong" breaks challenge error invalid
+    check "challenge-words: in another order" holds challenge-words scope 'b a'
+    check "challenge-words: one missing" breaks challenge-words scope 'b a c'
+    check "challenge-words: one too many" breaks challenge-words scope a
+    check "challenge-words: another" breaks challenge-words scope 'a c'
     check "challenge: absent" breaks challenge resource_metadata x
     check "challenge: the end of another name" breaks challenge ror invalid_token
     check "no-challenge: right" holds no-challenge resource_metadata
