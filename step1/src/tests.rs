@@ -1,6 +1,8 @@
 //! The server's promises, checked on [`app`](crate::app::app) itself, mostly without a socket.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,22 +23,28 @@ use tokio::sync::Notify;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
+use tracing::subscriber::DefaultGuard;
 
 use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
+use crate::run;
 use crate::serve;
 
 /// The defaults, whatever the environment of the test run says.
 fn config() -> Config {
-    Config::parse_from(["server", "--bind", "127.0.0.1:9000"])
+    Config::parse_from([
+        // The name of the program, which clap skips.
+        "server",
+        "--bind=127.0.0.1:9000",
+    ])
 }
 
 fn router() -> Router {
     app(Arc::new(Server::new(config())))
 }
 
-/// An answer, taken apart for assertions.
+/// An answer, taken apart for assertions. It never holds a `null`: absent is absent.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -65,10 +73,22 @@ async fn send_to(
 ) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    Answer {
+    let answer = Answer {
         status: parts.status,
         headers: parts.headers,
         body: body.collect().await.unwrap().to_bytes().to_vec(),
+    };
+    let json = answer.json();
+    assert!(json.is_null() || !has_null(&json), "a null member: {json}");
+    answer
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        _ => false,
     }
 }
 
@@ -111,6 +131,73 @@ async fn health_is_read_only() {
     let answer = send(request).await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.header("allow"), "GET,HEAD");
+}
+
+/// What is logged while the guard lives, for assertions on single lines.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = self.0.lock().unwrap();
+        let text = str::from_utf8(&text).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(
+        &mut self,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_one_log_line_without_its_query() {
+    let (log, _guard) = Log::capture();
+    send(get("/nowhere?token=secret")).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("/nowhere"), "{lines:?}");
+    assert!(lines[0].contains("404"), "{lines:?}");
+    assert!(!lines[0].contains("secret"), "{lines:?}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused() {
+    for bind in ["localhost", "127.0.0.1", "127.0.0.1:65536", ""] {
+        let arguments = ["server", "--bind", bind];
+        let error = Config::try_parse_from(arguments).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{bind}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_refused_in_a_sentence_that_says_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config();
+    config.bind = listener.local_addr().unwrap();
+    let taken = format!("cannot listen on {}: ", config.bind);
+    let reason = run(config).await.unwrap_err();
+    assert!(reason.starts_with(&taken), "{reason}");
+    assert!(reason.contains("--bind"), "{reason}");
 }
 
 /// Serves `routes` on a free port; the sender stops it, the handle yields what `serve` returned.
