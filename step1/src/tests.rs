@@ -1,8 +1,9 @@
 //! The server's promises, checked on [`app`](crate::app::app) itself, mostly without a socket.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use tracing::subscriber::DefaultGuard;
+use tracing::Level;
 
 use crate::app::Server;
 use crate::app::app;
@@ -31,8 +32,51 @@ use crate::config::Config;
 use crate::run;
 use crate::serve;
 
+/// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
+struct Log;
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Log {
+    /// One subscriber for the whole process: whether a log statement is on is cached for all threads.
+    fn start() {
+        static START: Once = Once::new();
+        let builder = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Self);
+        START.call_once(|| builder.init());
+    }
+
+    fn clear() {
+        LOG.take();
+    }
+
+    fn lines() -> Vec<String> {
+        let text = String::from_utf8(LOG.take()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(
+        &mut self,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The defaults, whatever the environment of the test run says.
 fn config() -> Config {
+    Log::start();
     Config::parse_from([
         // The name of the program, which clap skips.
         "server",
@@ -133,51 +177,22 @@ async fn health_is_read_only() {
     assert_eq!(answer.header("allow"), "GET,HEAD");
 }
 
-/// What is logged while the guard lives, for assertions on single lines.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let text = self.0.lock().unwrap();
-        let text = str::from_utf8(&text).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(
-        &mut self,
-        bytes: &[u8],
-    ) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn each_request_is_one_log_line_without_its_query() {
-    let (log, _guard) = Log::capture();
+    Log::clear();
     send(get("/nowhere?token=secret")).await;
-    let lines = log.lines();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("/nowhere"), "{lines:?}");
-    assert!(lines[0].contains("404"), "{lines:?}");
-    assert!(!lines[0].contains("secret"), "{lines:?}");
+    let lines = Log::lines();
+    let at_info: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains(" INFO "))
+        .collect();
+    assert_eq!(at_info.len(), 1, "{lines:?}");
+    assert!(at_info[0].contains("/nowhere"), "{lines:?}");
+    assert!(at_info[0].contains("404"), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
