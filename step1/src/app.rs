@@ -53,7 +53,8 @@ pub(crate) fn app(server: Arc<Server>) -> Router {
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(request_span)
-                .on_response(DefaultOnResponse::new().level(Level::INFO)),
+                .on_response(DefaultOnResponse::new().level(Level::INFO))
+                .on_failure(()),
         )
         .with_state(server)
 }
@@ -77,7 +78,7 @@ async fn health() -> Json<Value> {
 }
 
 /// Any other path: 404 in JSON, which a client that expects JSON can read.
-async fn not_found(request: Request) -> Response {
+pub(crate) async fn not_found(request: Request) -> Response {
     let description = format!("nothing is served at {}", request.uri().path());
     let body = json!({
         "error": "not_found",
