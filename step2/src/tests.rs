@@ -251,21 +251,18 @@ impl Headers for Request {
     }
 }
 
-/// Sends each request and compares status and JSON-RPC error code (0 for none).
-async fn check(cases: impl IntoIterator<Item = (impl Display, Request, u16, i64)>) {
-    for (case, request, status, code) in cases {
-        let answer = send(request).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.code()),
-            (status, code),
-            "{case}"
-        );
-        assert_eq!(
-            answer.json().get("result").is_some(),
-            status == 200 && code == 0,
-            "{case}"
-        );
-    }
+/// Sends a request and compares status and code of the JSON-RPC error (0: there is a result).
+async fn expect(
+    case: impl Display,
+    request: Request,
+    status: u16,
+    code: i64,
+) {
+    let answer = send(request).await;
+    let answered = (answer.status.as_u16(), answer.code());
+    assert_eq!(answered, (status, code), "{case}");
+    let has_result = answer.json().get("result").is_some();
+    assert_eq!(has_result, answered == (200, 0), "{case}");
 }
 
 #[tokio::test]
@@ -450,21 +447,12 @@ async fn initialize_agrees_on_a_version_of_its_era() {
 
 #[tokio::test]
 async fn initialize_without_a_version_is_refused() {
-    check([
-        (
-            "absent",
-            handshake("initialize", json!({"capabilities": {}})),
-            200,
-            -32602,
-        ),
-        (
-            "a number",
-            handshake("initialize", json!({"protocolVersion": 2025})),
-            200,
-            -32602,
-        ),
-    ])
-    .await;
+    for (case, params) in [
+        ("absent", json!({"capabilities": {}})),
+        ("a number", json!({"protocolVersion": 2025})),
+    ] {
+        expect(case, handshake("initialize", params), 200, -32602).await;
+    }
 }
 
 #[tokio::test]
@@ -521,13 +509,8 @@ async fn the_version_is_read_from_header_and_meta_together() {
         if header != none {
             request = request.with("MCP-Protocol-Version", header);
         }
-        check([(
-            format!("{header:?}, {meta_version:?}"),
-            request,
-            status,
-            code,
-        )])
-        .await;
+        let case = format!("{header:?}, {meta_version:?}");
+        expect(case, request, status, code).await;
     }
 }
 
@@ -540,48 +523,29 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
     };
     let without_meta = || modern_post(message("initialize", &initialize("2025-11-25")));
     let header = "MCP-Protocol-Version";
-    check([
-        ("no header", without_meta().without(header), 200, 0),
-        (
-            "handshake header",
-            without_meta().with(header, "2025-06-18"),
-            200,
-            0,
-        ),
-        ("modern header", without_meta(), 200, 0),
-        (
-            "unknown header",
-            without_meta().with(header, "2099-01-01"),
-            200,
-            0,
-        ),
-        (
-            "handshake meta",
-            with_meta("2025-06-18").without(header),
-            200,
-            0,
-        ),
+    let (old, new) = ("2025-06-18", "2099-01-01");
+    for (case, request) in [
+        ("no header", without_meta().without(header)),
+        ("handshake header", without_meta().with(header, old)),
+        ("modern header", without_meta()),
+        ("unknown header", without_meta().with(header, new)),
+        ("handshake meta", with_meta(old).without(header)),
+    ] {
+        expect(case, request, 200, 0).await;
+    }
+    for (case, request, status, code) in [
         ("both modern", with_meta(MODERN), 404, -32601),
+        ("no header", with_meta(MODERN).without(header), 400, -32020),
+        ("another", with_meta(MODERN).with(header, old), 400, -32020),
         (
-            "modern meta",
-            with_meta(MODERN).without(header),
-            400,
-            -32020,
-        ),
-        (
-            "modern meta, handshake header",
-            with_meta(MODERN).with(header, "2025-06-18"),
-            400,
-            -32020,
-        ),
-        (
-            "unknown meta",
-            with_meta("2099-01-01").with(header, "2099-01-01"),
+            "both unknown",
+            with_meta(new).with(header, new),
             400,
             -32022,
         ),
-    ])
-    .await;
+    ] {
+        expect(case, request, status, code).await;
+    }
 }
 
 #[tokio::test]
@@ -600,199 +564,121 @@ async fn an_unsupported_version_is_answered_with_those_supported() {
 
 #[tokio::test]
 async fn a_modern_request_repeats_its_version_and_method_in_headers() {
-    let good = || modern("server/discover", json!({}));
+    const METHOD: &str = "server/discover";
+    const ENCODED: &str = "=?base64?c2VydmVyL2Rpc2NvdmVy?=";
+    let good = || modern(METHOD, json!({}));
     let version = "MCP-Protocol-Version";
-    check([
-        ("good", good(), 200, 0),
-        ("no version", good().without(version), 400, -32020),
-        (
-            "another version",
-            good().with(version, "2025-11-25"),
-            400,
-            -32020,
-        ),
-        (
-            "two versions",
-            good().also(version, "2025-11-25"),
-            400,
-            -32020,
-        ),
-        (
-            "the version twice",
-            good().also(version, MODERN),
-            400,
-            -32020,
-        ),
-        ("no method", good().without("Mcp-Method"), 400, -32020),
-        (
-            "an empty method",
-            good().with("Mcp-Method", ""),
-            400,
-            -32020,
-        ),
-        (
-            "another method",
-            good().with("Mcp-Method", "ping"),
-            400,
-            -32020,
-        ),
-        (
-            "another case",
-            good().with("Mcp-Method", "Server/Discover"),
-            400,
-            -32020,
-        ),
-        (
-            "two methods",
-            good().also("Mcp-Method", "ping"),
-            400,
-            -32020,
-        ),
-        (
-            "the method twice",
-            good().also("Mcp-Method", "server/discover"),
-            400,
-            -32020,
-        ),
-        (
-            "an encoded method",
-            good().with("Mcp-Method", "=?base64?c2VydmVyL2Rpc2NvdmVy?="),
-            400,
-            -32020,
-        ),
-    ])
-    .await;
+    expect("good", good(), 200, 0).await;
+    for (case, request) in [
+        ("no version", good().without(version)),
+        ("another version", good().with(version, "2025-11-25")),
+        ("two versions", good().also(version, "2025-11-25")),
+        ("the version twice", good().also(version, MODERN)),
+        ("no method", good().without("Mcp-Method")),
+        ("an empty method", good().with("Mcp-Method", "")),
+        ("another method", good().with("Mcp-Method", "ping")),
+        ("another case", good().with("Mcp-Method", "Server/Discover")),
+        ("two methods", good().also("Mcp-Method", "ping")),
+        ("the method twice", good().also("Mcp-Method", METHOD)),
+        ("an encoded method", good().with("Mcp-Method", ENCODED)),
+    ] {
+        expect(case, request, 400, -32020).await;
+    }
 }
 
 #[tokio::test]
 async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-    for (case, meta, status, code) in [
-        ("both", meta(MODERN), 200, 0),
+    let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
+    for (case, request) in [
+        ("both", with(meta(MODERN))),
         (
-            "others too",
-            json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}),
-            200,
-            0,
+            "others",
+            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
         ),
-        ("no capabilities", json!({VERSION: MODERN}), 400, -32602),
-        (
-            "capabilities that are a list",
-            json!({VERSION: MODERN, CAPABILITIES: []}),
-            400,
-            -32602,
-        ),
-        ("no version", json!({CAPABILITIES: {}}), 400, -32602),
-        (
-            "a version that is a number",
-            json!({VERSION: 20260728, CAPABILITIES: {}}),
-            400,
-            -32602,
-        ),
-        ("empty", json!({}), 400, -32602),
-        ("no object", json!("meta"), 400, -32602),
     ] {
-        let body = message("server/discover", &json!({"_meta": meta}));
-        check([(case, modern_post(body), status, code)]).await;
+        expect(case, request, 200, 0).await;
     }
-    let body = message("server/discover", &json!({}));
-    check([("no meta", modern_post(body), 400, -32602)]).await;
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover"});
-    check([("no params", modern_post(body), 400, -32602)]).await;
+    let without_params = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover"});
+    for (case, request) in [
+        ("no version", with(json!({CAPABILITIES: {}}))),
+        ("no capabilities", with(json!({VERSION: MODERN}))),
+        (
+            "a number",
+            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
+        ),
+        ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
+        ("empty", with(json!({}))),
+        ("no object", with(json!("meta"))),
+        (
+            "no meta",
+            modern_post(message("server/discover", &json!({}))),
+        ),
+        ("no params", modern_post(without_params)),
+    ] {
+        expect(case, request, 400, -32602).await;
+    }
 }
 
 #[tokio::test]
 async fn methods_belong_to_their_era() {
-    let plain = |method| modern(method, json!({}));
-    check([
-        (
-            "modern initialize",
-            modern("initialize", initialize("2025-11-25")),
-            404,
-            -32601,
-        ),
-        ("modern ping", plain("ping"), 404, -32601),
-        (
-            "modern logging/setLevel",
-            modern("logging/setLevel", json!({"level": "info"})),
-            404,
-            -32601,
-        ),
-        ("modern unknown", plain("no/such"), 404, -32601),
-        ("modern empty", plain(""), 404, -32601),
-        (
-            "modern in another case",
-            plain("SERVER/DISCOVER"),
-            404,
-            -32601,
-        ),
-        (
-            "server/discover",
-            handshake("server/discover", json!({})),
-            200,
-            -32601,
-        ),
-        (
-            "logging/setLevel",
-            handshake("logging/setLevel", json!({"level": "info"})),
-            200,
-            -32601,
-        ),
-        ("unknown", handshake("no/such", json!({})), 200, -32601),
-        ("ping", handshake("ping", json!({})), 200, 0),
-    ])
-    .await;
+    let plain = |method| modern(method, initialize("2025-11-25"));
+    let old = |method| handshake(method, json!({}));
+    for (case, request) in [
+        ("modern initialize", plain("initialize")),
+        ("modern ping", plain("ping")),
+        ("modern logging/setLevel", plain("logging/setLevel")),
+        ("modern unknown", plain("no/such")),
+        ("modern empty", plain("")),
+        ("modern in another case", plain("SERVER/DISCOVER")),
+    ] {
+        expect(case, request, 404, -32601).await;
+    }
+    for (case, request) in [
+        ("server/discover", old("server/discover")),
+        ("logging/setLevel", old("logging/setLevel")),
+        ("unknown", old("no/such")),
+    ] {
+        expect(case, request, 200, -32601).await;
+    }
+    expect("ping", old("ping"), 200, 0).await;
 }
 
 /// Of two flaws, the one that is checked first is named.
 #[tokio::test]
 async fn the_checks_keep_their_order() {
     const NEW: &str = "2099-01-01";
-    let version = "MCP-Protocol-Version";
-    let unknown = message("no/such", &json!({"_meta": meta(NEW)}));
-    let mut no_capabilities = meta(NEW);
-    no_capabilities
-        .as_object_mut()
-        .unwrap()
-        .remove("io.modelcontextprotocol/clientCapabilities");
-    let bare = message("no/such", &json!({"_meta": no_capabilities}));
-    let no_meta = message("no/such", &json!({}));
-    let cut = post("{").with(version, NEW);
-    check([
-        ("-32700 before -32022", cut, 400, -32700),
+    let new_header = |request: Request| request.with("MCP-Protocol-Version", NEW);
+    let body = |meta: Value| message("no/such", &json!({"_meta": meta}));
+    let bare_meta = json!({"io.modelcontextprotocol/protocolVersion": NEW});
+    let no_method = |request: Request| request.without("Mcp-Method");
+    for (case, request, code) in [
+        ("JSON, version", new_header(post("{")), -32700),
         (
-            "-32600 before -32020",
-            modern_post(json!([unknown])),
-            400,
+            "batch, header",
+            modern_post(json!([body(meta(NEW))])),
             -32600,
         ),
+        ("header, version", modern_post(body(meta(NEW))), -32020),
         (
-            "-32020 before -32022",
-            modern_post(unknown.clone()),
-            400,
-            -32020,
-        ),
-        (
-            "-32022 before -32602",
-            modern_post(bare).with(version, NEW),
-            400,
+            "version, meta",
+            new_header(modern_post(body(bare_meta))),
             -32022,
         ),
         (
-            "-32602 before -32020",
-            modern_post(no_meta).without("Mcp-Method"),
-            400,
+            "meta, method",
+            no_method(modern_post(body(json!({})))),
             -32602,
         ),
         (
-            "-32020 before -32601",
-            modern("no/such", json!({})).without("Mcp-Method"),
-            400,
+            "method, its name",
+            no_method(modern("no/such", json!({}))),
             -32020,
         ),
-    ])
-    .await;
+    ] {
+        expect(case, request, 400, code).await;
+    }
 }
 
 #[tokio::test]
@@ -844,38 +730,28 @@ async fn an_id_that_no_client_could_match_is_refused() {
 
 #[tokio::test]
 async fn a_malformed_message_is_refused_with_the_id_it_has() {
+    let with = |member: &str, value: Value| {
+        let mut body = message("ping", &json!({}));
+        body[member] = value;
+        body
+    };
     for (case, body) in [
-        ("no jsonrpc", r#"{"id":1,"method":"ping"}"#),
-        ("jsonrpc 1.0", r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#),
+        ("no jsonrpc", json!({"id": 1, "method": "ping"})),
+        ("jsonrpc 1.0", with("jsonrpc", json!("1.0"))),
+        ("jsonrpc as a number", with("jsonrpc", json!(2.0))),
+        ("no method", json!({"jsonrpc": "2.0", "id": 1})),
+        ("method null", with("method", json!(null))),
+        ("method as a number", with("method", json!(1))),
+        ("params null", with("params", json!(null))),
+        ("params as a list", with("params", json!([]))),
+        ("params as a string", with("params", json!("x"))),
         (
-            "jsonrpc as a number",
-            r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
+            "a response",
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
         ),
-        ("no method", r#"{"jsonrpc":"2.0","id":1}"#),
-        ("method null", r#"{"jsonrpc":"2.0","id":1,"method":null}"#),
-        (
-            "method as a number",
-            r#"{"jsonrpc":"2.0","id":1,"method":1}"#,
-        ),
-        (
-            "params as a list",
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
-        ),
-        (
-            "params as a string",
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#,
-        ),
-        (
-            "params null",
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#,
-        ),
-        ("a response", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
-        (
-            "an error",
-            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#,
-        ),
+        ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
-        let answer = send(post(body)).await;
+        let answer = send(post(body.to_string())).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{case}");
         assert_eq!(answer.code(), -32600, "{case}");
         assert_eq!(answer.json()["id"], 1, "{case}");
@@ -912,38 +788,24 @@ fn nested(levels: usize) -> String {
 #[tokio::test]
 async fn a_body_that_is_not_json_is_refused() {
     let good = ping_with("1").into_bytes();
-    let twice = [good.clone(), good.clone()].concat();
-    let mut marked = vec![0xef, 0xbb, 0xbf];
-    marked.extend(&good);
-    let mut not_utf8 = ping_with(r#""?""#).into_bytes();
+    let with = |json: &str| ping_with(json).into_bytes();
+    let mut not_utf8 = with("\"?\"");
     let mark = not_utf8.iter().position(|byte| *byte == b'?').unwrap();
     not_utf8[mark] = 0xff;
     for (case, body) in [
         ("empty", Vec::new()),
         ("cut off", good[..good.len() - 1].to_vec()),
-        ("two in one", twice),
-        ("a byte order mark", marked),
+        ("two in one", good.repeat(2)),
+        ("a byte order mark", [b"\xef\xbb\xbf", &good[..]].concat()),
         ("not UTF-8", not_utf8),
-        (
-            "half a surrogate pair",
-            ping_with(r#""\ud800""#).into_bytes(),
-        ),
-        ("a line break in a string", ping_with("\"\n\"").into_bytes()),
-        ("NaN", ping_with("NaN").into_bytes()),
-        ("a comma too many", ping_with("[1,]").into_bytes()),
-        (
-            "10,000 levels in params",
-            ping_with(&nested(10_000)).into_bytes(),
-        ),
-        ("10,000 levels", nested(10_000).into_bytes()),
-        (
-            "10,000 levels that never close",
-            "[".repeat(10_000).into_bytes(),
-        ),
-        (
-            "10,000 levels of objects",
-            r#"{"a":"#.repeat(10_000).into_bytes(),
-        ),
+        ("half a surrogate pair", with(r#""\ud800""#)),
+        ("a line break in a string", with("\"\n\"")),
+        ("NaN", with("NaN")),
+        ("a comma too many", with("[1,]")),
+        ("deep params", with(&nested(10_000))),
+        ("deep", nested(10_000).into_bytes()),
+        ("deep, never closed", b"[".repeat(10_000)),
+        ("deep objects", br#"{"a":"#.repeat(10_000)),
     ] {
         let answer = send(post(body)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{case}");
@@ -963,35 +825,24 @@ async fn params_may_hold_anything_that_is_json() {
         "[[[]]]",
         &nested(100),
     ] {
-        check([(json, post(ping_with(json)), 200, 0)]).await;
+        expect(json, post(ping_with(json)), 200, 0).await;
     }
 }
 
 #[tokio::test]
 async fn a_notification_is_accepted_without_a_word() {
-    let notify = |method: &str| json!({"jsonrpc": "2.0", "method": method}).to_string();
-    let good = || post(notify("notifications/initialized"));
+    let notify = |method: &str| post(json!({"jsonrpc": "2.0", "method": method}).to_string());
+    let good = || notify("notifications/initialized");
+    let version = "MCP-Protocol-Version";
     for (case, request) in [
         ("initialized", good()),
-        ("cancelled", post(notify("notifications/cancelled"))),
-        ("unknown", post(notify("no/such"))),
-        ("a method without an id", post(notify("ping"))),
-        (
-            "of the handshake era",
-            good().with("MCP-Protocol-Version", "2025-06-18"),
-        ),
-        (
-            "of the modern era",
-            good().with("MCP-Protocol-Version", MODERN),
-        ),
-        (
-            "of an unknown version",
-            good().with("MCP-Protocol-Version", "2099-01-01"),
-        ),
-        (
-            "with another method in its header",
-            good().with("Mcp-Method", "ping"),
-        ),
+        ("cancelled", notify("notifications/cancelled")),
+        ("unknown", notify("no/such")),
+        ("a method without an id", notify("ping")),
+        ("of the handshake era", good().with(version, "2025-06-18")),
+        ("of the modern era", good().with(version, MODERN)),
+        ("of an unknown version", good().with(version, "2099-01-01")),
+        ("another Mcp-Method", good().with("Mcp-Method", "ping")),
     ] {
         let answer = send(request).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{case}");
@@ -1001,35 +852,18 @@ async fn a_notification_is_accepted_without_a_word() {
 
 #[tokio::test]
 async fn a_malformed_notification_is_refused() {
-    let body = |json: &'static str| post(json);
-    check([
-        (
-            "jsonrpc",
-            body(r#"{"jsonrpc":"1.0","method":"notifications/initialized"}"#),
-            400,
-            -32600,
-        ),
-        (
-            "method",
-            body(r#"{"jsonrpc":"2.0","method":7}"#),
-            400,
-            -32600,
-        ),
+    for (case, body) in [
+        ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
+        ("method", json!({"jsonrpc": "2.0", "method": 7})),
         (
             "params",
-            body(r#"{"jsonrpc":"2.0","method":"x","params":[]}"#),
-            400,
-            -32600,
+            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
         ),
-        ("nothing", body(r#"{"jsonrpc":"2.0"}"#), 400, -32600),
-        (
-            "a response",
-            body(r#"{"jsonrpc":"2.0","result":{}}"#),
-            400,
-            -32600,
-        ),
-    ])
-    .await;
+        ("nothing", json!({"jsonrpc": "2.0"})),
+        ("a response", json!({"jsonrpc": "2.0", "result": {}})),
+    ] {
+        expect(case, post(body.to_string()), 400, -32600).await;
+    }
 }
 
 #[tokio::test]
@@ -1054,43 +888,28 @@ async fn every_other_method_is_refused_with_allow() {
 async fn only_json_is_read() {
     let ping = |content_type| handshake("ping", json!({})).with("Content-Type", content_type);
     let json = "application/json";
-    check([
-        ("plain", ping(json), 200, 0),
-        ("charset", ping("application/json; charset=utf-8"), 200, 0),
-        (
-            "charset, no space",
-            ping("application/json;charset=UTF-8"),
-            200,
-            0,
-        ),
-        ("capitals", ping("Application/JSON"), 200, 0),
-        ("none", ping(json).without("Content-Type"), 415, 415),
-        ("empty", ping(""), 415, 415),
-        ("text", ping("text/plain"), 415, 415),
-        ("form", ping("application/x-www-form-urlencoded"), 415, 415),
-        (
-            "multipart",
-            ping("multipart/form-data; boundary=x"),
-            415,
-            415,
-        ),
-        ("prefix", ping("application/jsonp"), 415, 415),
-        ("suffix", ping("application/problem+json"), 415, 415),
-        (
-            "in a parameter",
-            ping("text/plain; a=application/json"),
-            415,
-            415,
-        ),
-        ("list", ping("application/json, text/plain"), 415, 415),
-        (
-            "two",
-            ping(json).also("Content-Type", "text/plain"),
-            415,
-            415,
-        ),
-    ])
-    .await;
+    for (case, request) in [
+        ("plain", ping(json)),
+        ("charset", ping("application/json; charset=utf-8")),
+        ("charset, no space", ping("application/json;charset=UTF-8")),
+        ("capitals", ping("Application/JSON")),
+    ] {
+        expect(case, request, 200, 0).await;
+    }
+    for (case, request) in [
+        ("none", ping(json).without("Content-Type")),
+        ("empty", ping("")),
+        ("text", ping("text/plain")),
+        ("form", ping("application/x-www-form-urlencoded")),
+        ("multipart", ping("multipart/form-data; boundary=x")),
+        ("prefix", ping("application/jsonp")),
+        ("suffix", ping("application/problem+json")),
+        ("in a parameter", ping("text/plain; a=application/json")),
+        ("list", ping("application/json, text/plain")),
+        ("two", ping(json).also("Content-Type", "text/plain")),
+    ] {
+        expect(case, request, 415, 415).await;
+    }
 }
 
 #[tokio::test]
@@ -1106,18 +925,15 @@ async fn a_wrong_content_type_is_told_the_right_one() {
 
 #[tokio::test]
 async fn accept_is_not_enforced() {
+    const BOTH: &str = "application/json, text/event-stream";
     let ping = || handshake("ping", json!({}));
-    check([
-        (
-            "both",
-            ping().with("Accept", "application/json, text/event-stream"),
-            200,
-            0,
-        ),
-        ("html", ping().with("Accept", "text/html"), 200, 0),
-        ("nothing", ping().with("Accept", ""), 200, 0),
-    ])
-    .await;
+    for (case, request) in [
+        ("both", ping().with("Accept", BOTH)),
+        ("html", ping().with("Accept", "text/html")),
+        ("nothing", ping().with("Accept", "")),
+    ] {
+        expect(case, request, 200, 0).await;
+    }
 }
 
 const MIB: usize = 1024 * 1024;
@@ -1130,12 +946,13 @@ fn ping_of(length: usize) -> String {
 
 #[tokio::test]
 async fn a_body_may_be_one_mebibyte_long() {
-    check([
-        ("1 MiB", post(ping_of(MIB)), 200, 0),
-        ("a byte more", post(ping_of(MIB + 1)), 413, 413),
-        ("2 MiB", post(ping_of(2 * MIB)), 413, 413),
-    ])
-    .await;
+    expect("1 MiB", post(ping_of(MIB)), 200, 0).await;
+    for (case, request) in [
+        ("a byte more", post(ping_of(MIB + 1))),
+        ("2 MiB", post(ping_of(2 * MIB))),
+    ] {
+        expect(case, request, 413, 413).await;
+    }
 }
 
 /// A body of unknown length that comes in these parts. It ends only when the sender is dropped.
@@ -1153,10 +970,10 @@ async fn a_body_of_unknown_length_obeys_the_same_limit() {
     let ping = message("ping", &json!({})).to_string();
     let (sender, body) = stream(&[ping]).await;
     drop(sender);
-    check([("small", post(body), 200, 0)]).await;
+    expect("small", post(body), 200, 0).await;
     // It never ends, so an answer shows that no more was waited for.
     let (_sender, body) = stream(&[ping_of(MIB), " ".to_owned()]).await;
-    check([("a byte more", post(body), 413, 413)]).await;
+    expect("a byte more", post(body), 413, 413).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -1186,7 +1003,7 @@ async fn a_page_of_this_machine_may_call() {
         "http://[::1]:8080",
     ] {
         let request = handshake("ping", json!({})).with("Origin", origin);
-        check([(origin, request, 200, 0)]).await;
+        expect(origin, request, 200, 0).await;
     }
 }
 
@@ -1244,57 +1061,31 @@ async fn a_page_of_any_other_site_may_not_call() {
 
 #[tokio::test]
 async fn one_good_origin_does_not_cover_for_another() {
-    let good = || handshake("ping", json!({})).with("Origin", "http://localhost:3000");
-    check([
-        ("good", good(), 200, 0),
-        (
-            "a bad second",
-            good().also("Origin", "http://evil.com"),
-            403,
-            403,
-        ),
-        (
-            "twice the same",
-            good().also("Origin", "http://localhost:3000"),
-            403,
-            403,
-        ),
-    ])
-    .await;
+    const GOOD: &str = "http://localhost:3000";
+    let good = || handshake("ping", json!({})).with("Origin", GOOD);
+    expect("good", good(), 200, 0).await;
+    for (case, request) in [
+        ("a bad second", good().also("Origin", "http://evil.com")),
+        ("twice the same", good().also("Origin", GOOD)),
+    ] {
+        expect(case, request, 403, 403).await;
+    }
 }
 
 #[tokio::test]
 async fn the_origin_is_checked_before_anything_else() {
     let (_sender, endless) = stream(&[]).await;
-    let evil = "http://evil.com";
-    check([
-        (
-            "method",
-            to_mcp(Method::GET, Body::empty()).with("Origin", evil),
-            403,
-            403,
-        ),
-        (
-            "content type",
-            post("x").with("Content-Type", "x/y").with("Origin", evil),
-            403,
-            403,
-        ),
-        ("JSON", post("{").with("Origin", evil), 403, 403),
-        (
-            "size",
-            post(ping_of(2 * MIB)).with("Origin", evil),
-            403,
-            403,
-        ),
-        (
-            "an endless body",
-            post(endless).with("Origin", evil),
-            403,
-            403,
-        ),
-    ])
-    .await;
+    let from_evil = |request: Request| request.with("Origin", "http://evil.com");
+    let text = post("x").with("Content-Type", "text/plain");
+    for (case, request) in [
+        ("method", from_evil(to_mcp(Method::GET, ""))),
+        ("content type", from_evil(text)),
+        ("JSON", from_evil(post("{"))),
+        ("size", from_evil(post(ping_of(2 * MIB)))),
+        ("an endless body", from_evil(post(endless))),
+    ] {
+        expect(case, request, 403, 403).await;
+    }
 }
 
 #[tokio::test]
