@@ -1,0 +1,228 @@
+//! The pair on disk and its names. One key is made for all tests that only need "a key".
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use super::*;
+
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+static OTHER: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+
+/// The key of RFC 7638 section 3.1 and the thumbprint printed there.
+const RFC_7638_N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+const RFC_7638_KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_kid_is_the_rfc_7638_thumbprint() {
+    let jwk: Jwk = serde_json::from_value(serde_json::json!({
+        "kty": "RSA", "e": "AQAB", "n": RFC_7638_N,
+    }))
+    .unwrap();
+    assert_eq!(
+        jwk.thumbprint(ThumbprintHash::SHA256).unwrap(),
+        RFC_7638_KID
+    );
+    assert_eq!(
+        KEY.kid(),
+        KEY.public_jwk().thumbprint(ThumbprintHash::SHA256).unwrap()
+    );
+}
+
+#[test]
+fn the_jwk_has_exactly_the_public_members() {
+    let jwk = serde_json::to_value(KEY.public_jwk()).unwrap();
+    let members: BTreeSet<_> = jwk
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        members,
+        BTreeSet::from(["alg", "e", "kid", "kty", "n", "use"])
+    );
+    assert_eq!(jwk["kty"], "RSA");
+    assert_eq!(jwk["use"], "sig");
+    assert_eq!(jwk["alg"], "RS256");
+    assert_eq!(jwk["kid"], KEY.kid());
+    assert_eq!(jwk["e"], "AQAB");
+}
+
+#[test]
+fn both_halves_come_back_from_the_private_pem() {
+    let again = KeyPair::from_private_pem(KEY.private_pem()).unwrap();
+    assert_eq!(again.kid(), KEY.kid());
+    assert_eq!(again.public_pem(), KEY.public_pem());
+    assert!(
+        KEY.private_pem()
+            .starts_with("-----BEGIN PRIVATE KEY-----\n")
+    );
+    assert!(KEY.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\n"));
+}
+
+#[test]
+fn what_the_pair_signs_its_public_pem_verifies() {
+    let signature =
+        jsonwebtoken::crypto::sign(b"message", KEY.encoding_key(), Algorithm::RS256).unwrap();
+    let verified = |pair: &KeyPair| {
+        let key = DecodingKey::from_rsa_pem(pair.public_pem().as_bytes()).unwrap();
+        jsonwebtoken::crypto::verify(&signature, b"message", &key, Algorithm::RS256).unwrap()
+    };
+    assert!(verified(&KEY));
+    assert!(!verified(&OTHER));
+}
+
+#[test]
+fn debug_shows_no_key_material() {
+    assert_eq!(
+        format!("{:?}", *KEY),
+        format!("KeyPair {{ kid: {:?}, .. }}", KEY.kid())
+    );
+}
+
+#[test]
+fn what_is_not_a_private_key_is_refused_with_the_way_out() {
+    for pem in ["", "hello", KEY.public_pem()] {
+        let error = KeyPair::from_private_pem(pem).unwrap_err();
+        assert!(error.to_string().contains("openssl pkcs8"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_under_2048_bits_is_refused() {
+    let small = RsaPrivateKey::new(&mut OsRng, 1024).unwrap();
+    let pem = small.to_pkcs8_pem(LineEnding::LF).unwrap();
+    let error = KeyPair::from_private_pem(&pem).unwrap_err();
+    assert!(error.to_string().contains("1024 bits"), "{error}");
+}
+
+#[test]
+fn an_empty_or_absent_directory_holds_no_pair() {
+    let dir = dir();
+    assert!(KeyPair::load(dir.path()).unwrap().is_none());
+    assert!(KeyPair::load(&dir.path().join("absent")).unwrap().is_none());
+}
+
+#[test]
+fn a_stored_pair_is_loaded_and_not_made_again() {
+    let dir = dir();
+    KEY.store(dir.path(), false).unwrap();
+    let (pair, created) = KeyPair::load_or_create(dir.path()).unwrap();
+    assert_eq!(pair.kid(), KEY.kid());
+    assert!(!created);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_private_key() {
+    let dir = dir();
+    let keys = dir.path().join("keys");
+    KEY.store(&keys, false).unwrap();
+    assert_eq!(mode(&keys), 0o700);
+    assert_eq!(mode(&keys.join(PRIVATE_FILE)), 0o600);
+    assert_eq!(
+        mode(&keys.join(PUBLIC_FILE)) & 0o133,
+        0,
+        "public.pem is 0644, less the umask"
+    );
+}
+
+#[test]
+fn no_temporary_file_is_left_behind() {
+    let dir = dir();
+    KEY.store(dir.path(), false).unwrap();
+    KEY.store(dir.path(), false).unwrap_err();
+    let names: BTreeSet<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(
+        names,
+        BTreeSet::from([PRIVATE_FILE.into(), PUBLIC_FILE.into()])
+    );
+}
+
+#[test]
+fn store_overwrites_only_when_asked() {
+    let dir = dir();
+    KEY.store(dir.path(), false).unwrap();
+    OTHER.store(dir.path(), false).unwrap_err();
+    assert_eq!(KeyPair::load(dir.path()).unwrap().unwrap().kid(), KEY.kid());
+    OTHER.store(dir.path(), true).unwrap();
+    assert_eq!(
+        KeyPair::load(dir.path()).unwrap().unwrap().kid(),
+        OTHER.kid()
+    );
+}
+
+#[test]
+fn a_lone_public_key_is_never_overwritten_by_accident() {
+    let dir = dir();
+    fs::write(dir.path().join(PUBLIC_FILE), KEY.public_pem()).unwrap();
+    OTHER.store(dir.path(), false).unwrap_err();
+    assert!(!dir.path().join(PRIVATE_FILE).exists());
+    let error = KeyPair::load_or_create(dir.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("move public.pem away"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(dir.path().join(PUBLIC_FILE)).unwrap(),
+        KEY.public_pem()
+    );
+}
+
+#[test]
+fn a_lone_private_key_gets_its_public_half_back() {
+    let dir = dir();
+    fs::write(dir.path().join(PRIVATE_FILE), KEY.private_pem()).unwrap();
+    assert_eq!(KeyPair::load(dir.path()).unwrap().unwrap().kid(), KEY.kid());
+    assert_eq!(
+        fs::read_to_string(dir.path().join(PUBLIC_FILE)).unwrap(),
+        KEY.public_pem()
+    );
+}
+
+#[test]
+fn two_files_of_different_pairs_are_refused() {
+    for public in [OTHER.public_pem(), "not a key"] {
+        let dir = dir();
+        fs::write(dir.path().join(PRIVATE_FILE), KEY.private_pem()).unwrap();
+        fs::write(dir.path().join(PUBLIC_FILE), public).unwrap();
+        let error = KeyPair::load(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("delete public.pem"), "{error}");
+    }
+}
+
+#[test]
+fn the_public_files_own_bytes_are_kept() {
+    let dir = dir();
+    let crlf = KEY.public_pem().replace('\n', "\r\n");
+    fs::write(dir.path().join(PRIVATE_FILE), KEY.private_pem()).unwrap();
+    fs::write(dir.path().join(PUBLIC_FILE), &crlf).unwrap();
+    assert_eq!(
+        KeyPair::load(dir.path()).unwrap().unwrap().public_pem(),
+        crlf
+    );
+}
+
+#[test]
+fn racing_replacements_leave_a_matching_pair() {
+    let dir = dir();
+    thread::scope(|scope| {
+        for pair in [&*KEY, &*OTHER, &*KEY, &*OTHER] {
+            scope.spawn(|| (0..20).for_each(|_| pair.store(dir.path(), true).unwrap()));
+        }
+    });
+    assert!(matches!(look(dir.path()).unwrap(), Found::Pair(_)));
+}

@@ -1,0 +1,8 @@
+//! The keys that access tokens are signed with, and the tokens themselves.
+//!
+//! Two small modules behind the `gen-token` command: [`keys`] makes, stores and loads the RSA
+//! pair in `keys/`, and is shared with the authorization server so that both sign with the same
+//! key. It is for development and workshops: the private key lies unencrypted in a file that
+//! only its owner may read, not in a key store.
+
+pub mod keys;

@@ -1,0 +1,3 @@
+//! Makes keys and access tokens.
+
+fn main() {}
