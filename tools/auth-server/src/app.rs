@@ -42,11 +42,12 @@ pub(crate) fn app(state: AppState) -> Router {
         .merge(at(path, readable_from_anywhere()).layer(cors::any_origin()))
         .merge(at(path, for_servers()))
         .merge(at(path, for_browsers()).layer(middleware::map_response(pages::protect)));
+    let metadata = in_json_405(metadata::router(&config.issuer));
     Router::new()
-        .merge(metadata::router(&config.issuer).layer(cors::any_origin()))
+        .route("/health", get(health))
+        .merge(metadata.layer(cors::any_origin()))
         .merge(own)
         .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
         .layer(timeout)
         .layer(middleware::from_fn(in_json))
         .with_state(state)
@@ -57,11 +58,18 @@ fn at(
     path: &str,
     router: Router<AppState>,
 ) -> Router<AppState> {
+    let router = in_json_405(router);
     if path.is_empty() {
         router
     } else {
         Router::new().nest(path, router)
     }
+}
+
+/// Has to come before any layer: set on the outside, it would replace the preflight answers that
+/// the CORS layer gives in the very same place.
+fn in_json_405(router: Router<AppState>) -> Router<AppState> {
+    router.method_not_allowed_fallback(wrong_method)
 }
 
 fn readable_from_anywhere() -> Router<AppState> {
@@ -78,9 +86,7 @@ fn readable_from_anywhere() -> Router<AppState> {
 
 /// Called by resource servers, with a secret that no page should hold.
 fn for_servers() -> Router<AppState> {
-    Router::new()
-        .route("/oauth/introspect", post(introspect::post))
-        .route("/health", get(health))
+    Router::new().route("/oauth/introspect", post(introspect::post))
 }
 
 fn for_browsers() -> Router<AppState> {

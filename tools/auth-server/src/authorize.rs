@@ -109,6 +109,7 @@ impl Refusal {
     pub(crate) fn answer(
         self,
         state: &AppState,
+        who: Who<'_>,
     ) -> Response {
         match self {
             Self::Page {
@@ -117,7 +118,7 @@ impl Refusal {
                 text,
                 hints,
             } => {
-                deny("page", title);
+                who.denied("page", title);
                 let problem = pages::Problem {
                     base: &state.config.issuer.path,
                     title,
@@ -131,7 +132,7 @@ impl Refusal {
                 code,
                 description,
             } => {
-                deny(code, description);
+                who.denied(code, description);
                 let params = [("error", code), ("error_description", description)];
                 back.send(&state.config.issuer.text, &params)
             }
@@ -139,15 +140,40 @@ impl Refusal {
     }
 }
 
-fn deny(
-    code: &str,
-    description: &str,
-) {
-    audit::denied(audit::Entry {
-        event: "authorize",
-        detail: &format!("{code}: {description}"),
-        ..Default::default()
-    });
+/// Whose request is refused, for the audit log.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) event: &'static str,
+    pub(crate) user: &'a str,
+    pub(crate) client: &'a str,
+}
+
+impl<'a> Who<'a> {
+    /// The client is the one that the request's parameters name, true or not.
+    pub(crate) fn of(
+        event: &'static str,
+        params: &'a Params,
+        session: Option<&'a Session>,
+    ) -> Self {
+        Self {
+            event,
+            user: session.map_or("", |session| &session.user.username),
+            client: params.all("client_id").next().unwrap_or_default(),
+        }
+    }
+
+    fn denied(
+        self,
+        code: &str,
+        description: &str,
+    ) {
+        audit::denied(audit::Entry {
+            event: self.event,
+            user: self.user,
+            client: self.client,
+            detail: &format!("{code}: {description}"),
+        });
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -177,27 +203,32 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    start(&state, &headers, &query)
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let session = match session::find(&state, &headers).await {
+        Ok(session) => session,
+        Err(error) => return Refusal::from(error).answer(&state, Who::of(EVENT, &params, None)),
+    };
+    start(&state, &headers, &params, session.as_ref())
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state))
+        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of(EVENT, &params, session.as_ref())))
 }
+
+const EVENT: &str = "authorize";
 
 async fn start(
     state: &AppState,
     headers: &HeaderMap,
-    query: &str,
+    params: &Params,
+    session: Option<&Session>,
 ) -> Result<Response, Refusal> {
-    let params = Params::parse(query.as_bytes());
-    let session = session::find(state, headers).await?;
-    match read(state, &params, session.as_ref()).await? {
+    match read(state, params, session).await? {
         Step::SignIn {
             client,
-        } => Ok(login_page(state, headers, &params, &client)),
+        } => Ok(login_page(state, headers, params, &client)),
         Step::Decide {
             request,
             session,
-        } => consent::page(state, &request, &session, &params),
+        } => consent::page(state, &request, &session, params),
     }
 }
 

@@ -27,6 +27,7 @@ use url::Url;
 use crate::audit;
 use crate::authorize::Refusal;
 use crate::clients::Client;
+use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
 use crate::clients::Source;
 use crate::net;
@@ -337,6 +338,11 @@ fn describe(
     if redirect_uris.is_empty() {
         return Err(Rejected(
             "Its metadata document names no redirect URI that can be used.",
+        ));
+    }
+    if redirect_uris.len() > MAX_REDIRECT_URIS {
+        return Err(Rejected(
+            "Its metadata document names more than 10 redirect URIs.",
         ));
     }
     let name = document.get("client_name").and_then(Value::as_str);

@@ -115,15 +115,6 @@ impl Client {
             name.to_owned()
         }
     }
-
-    /// Whether it can only be reached on the user's own computer, where any program could
-    /// pretend to be it.
-    pub(crate) fn is_loopback_only(&self) -> bool {
-        self.metadata
-            .redirect_uris
-            .iter()
-            .all(|uri| redirect::is_loopback(uri))
-    }
 }
 
 /// Directional marks and overrides (U+202A.., U+2066..) can make a page read differently from

@@ -13,6 +13,7 @@ use crate::authorize;
 use crate::authorize::AuthorizationRequest;
 use crate::authorize::Refusal;
 use crate::authorize::Step;
+use crate::authorize::Who;
 use crate::cimd;
 use crate::clients::Client;
 use crate::clients::Source;
@@ -48,7 +49,7 @@ pub(crate) fn page(
         client: &request.client.display_name(),
         voucher: &voucher(&request.client),
         redirect_host: &redirect::shown_host(&request.back.redirect_uri),
-        loopback_only: request.client.is_loopback_only(),
+        on_this_computer: redirect::is_loopback(&request.back.redirect_uri),
         resources: &request.resources,
         scopes: &scopes::in_order(&granted).collect::<Vec<_>>(),
         withheld: &withheld,
@@ -104,30 +105,44 @@ pub(crate) async fn post(
     State(state): State<AppState>,
     form: Form,
 ) -> Response {
-    decide(&state, &form)
+    let params = login::carried(&form);
+    let session = match session::find(&state, &form.headers).await {
+        Ok(session) => session,
+        Err(error) => return Refusal::from(error).answer(&state, Who::of(EVENT, &params, None)),
+    };
+    decide(&state, &form, &params, session.as_ref())
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state))
+        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of(EVENT, &params, session.as_ref())))
+}
+
+const EVENT: &str = "consent";
+
+/// Whether the form shows this session's user this very request, and came from our page.
+pub(crate) fn is_genuine(
+    state: &AppState,
+    form: &Form,
+    session: &Session,
+) -> Result<bool, Refusal> {
+    let carried = form.params.one("request")?.unwrap_or_default();
+    let token = form.params.one("csrf")?.unwrap_or_default();
+    Ok(session::is_own_form(&state.config, &form.headers)
+        && secret::same(token, &session.consent_token(state, carried)))
 }
 
 async fn decide(
     state: &AppState,
     form: &Form,
+    params: &Params,
+    session: Option<&Session>,
 ) -> Result<Response, Refusal> {
-    let session = session::find(state, &form.headers)
-        .await?
-        .ok_or_else(login::foreign_form)?;
-    let carried = form.params.one("request")?.unwrap_or_default();
-    let token = form.params.one("csrf")?.unwrap_or_default();
-    let ours = session::is_own_form(&state.config, &form.headers)
-        && secret::same(token, &session.consent_token(state, carried));
-    if !ours {
+    let session = session.ok_or_else(login::foreign_form)?;
+    if !is_genuine(state, form, session)? {
         return Err(login::foreign_form());
     }
-    let params = Params::parse(carried.as_bytes());
     let Step::Decide {
         request,
         session,
-    } = authorize::read(state, &params, Some(&session)).await?
+    } = authorize::read(state, params, Some(session)).await?
     else {
         return Err(login::foreign_form());
     };

@@ -14,6 +14,8 @@ use axum::response::Response;
 
 use crate::audit;
 use crate::authorize::Refusal;
+use crate::authorize::Who;
+use crate::consent;
 use crate::limits::Peer;
 use crate::pages;
 use crate::params::Form;
@@ -57,7 +59,13 @@ pub(crate) async fn post(
     }
     sign_in(&state, &form)
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state))
+        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of("login", &carried(&form), None)))
+}
+
+/// The authorization request that a form carries along.
+pub(crate) fn carried(form: &Form) -> Params {
+    let request = form.params.all("request").next().unwrap_or_default();
+    Params::parse(request.as_bytes())
 }
 
 async fn sign_in(
@@ -125,9 +133,11 @@ fn back_to_authorize(
     state: &AppState,
     form: &Form,
 ) -> Result<Redirect, Refusal> {
-    let request = form.params.one("request")?.unwrap_or_default();
-    let params = Params::parse(request.as_bytes()).without("prompt");
-    Ok(Redirect::to(&authorize_url(state, &params)))
+    form.params.one("request")?;
+    Ok(Redirect::to(&authorize_url(
+        state,
+        &carried(form).without("prompt"),
+    )))
 }
 
 fn authorize_url(
@@ -180,7 +190,7 @@ pub(crate) async fn sign_out(
 ) -> Response {
     end_session(&state, &form)
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state))
+        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of("logout", &carried(&form), None)))
 }
 
 async fn end_session(
@@ -190,11 +200,7 @@ async fn end_session(
     let session = session::find(state, &form.headers)
         .await?
         .ok_or_else(foreign_form)?;
-    let request = form.params.one("request")?.unwrap_or_default();
-    let token = form.params.one("csrf")?.unwrap_or_default();
-    let ours = session::is_own_form(&state.config, &form.headers)
-        && secret::same(token, &session.consent_token(state, request));
-    if !ours {
+    if !consent::is_genuine(state, form, &session)? {
         return Err(foreign_form());
     }
     audit::allowed(audit::Entry {

@@ -64,7 +64,8 @@ pub(crate) struct Consent<'a> {
     /// Who vouches for the client's name.
     pub(crate) voucher: &'a str,
     pub(crate) redirect_host: &'a str,
-    pub(crate) loopback_only: bool,
+    /// The answer goes to whatever program listens there.
+    pub(crate) on_this_computer: bool,
     pub(crate) resources: &'a [String],
     pub(crate) scopes: &'a [(&'static str, &'static str)],
     /// Scopes that were asked for and that the user's role does not permit.

@@ -51,11 +51,27 @@ pub(crate) async fn post(
     state.registrations.check(address).map_err(|seconds| {
         OAuthError::too_many("Too many registrations from this address.", seconds)
     })?;
+    let body = register(&state, request).await.inspect_err(|error| {
+        audit::denied(audit::Entry {
+            event: EVENT,
+            detail: &error.description,
+            ..Default::default()
+        });
+    })?;
+    Ok(uncached(StatusCode::CREATED, body))
+}
+
+const EVENT: &str = "client.register";
+
+async fn register(
+    state: &AppState,
+    request: Request,
+) -> Result<Value, OAuthError> {
     let sent = read(request).await?;
     let registration = Registration::new(&sent)?;
     let body = registration.answer(sent, state.now());
-    registration.keep(&state).await?;
-    Ok(uncached(StatusCode::CREATED, body))
+    registration.keep(state).await?;
+    Ok(body)
 }
 
 async fn read(request: Request) -> Result<Map<String, Value>, OAuthError> {
@@ -144,17 +160,15 @@ impl Registration {
             .store
             .run(move |tx| store::clients::put(tx, &stored, now, max))
             .await?;
-        let entry = audit::Entry {
-            event: "client.register",
-            client: &id,
-            detail: self.method,
-            ..Default::default()
-        };
         if kept {
-            audit::allowed(entry);
+            audit::allowed(audit::Entry {
+                event: EVENT,
+                client: &id,
+                detail: self.method,
+                ..Default::default()
+            });
             return Ok(());
         }
-        audit::denied(entry);
         Err(OAuthError::unavailable(
             "This server is full: every client it knows is in use.",
             3600,

@@ -17,19 +17,13 @@ const IDENTITY: &[&str] = &["openid", "profile", "offline_access"];
 
 /// Each scope with the sentence the consent page shows for it.
 pub(crate) const ALL: &[(&str, &str)] = &[
-    ("mcp:read", "See which tools and prompts there are"),
+    ("mcp:read", "List tools and prompts"),
     ("mcp:tools", "Use tools on your behalf"),
     ("mcp:prompts", "Use prompts on your behalf"),
-    (
-        "mcp:audit",
-        "Read the audit log: who did what, for all users",
-    ),
-    ("openid", "Know that it is you (your user name)"),
+    ("mcp:audit", "Read the audit log of all users"),
+    ("openid", "Know your user name"),
     ("profile", "See your display name"),
-    (
-        "offline_access",
-        "Stay connected when you are away, until you revoke it",
-    ),
+    ("offline_access", "Stay connected while you are away"),
 ];
 
 /// What each role can lend, identity scopes aside.

@@ -33,6 +33,7 @@ const CLEAN_UP_EVERY: u64 = 60;
 /// Runs the server until SIGINT or SIGTERM. The error is one sentence for the person who
 /// started it.
 pub async fn serve(settings: Settings) -> Result<()> {
+    let signal = stop_signal()?;
     let listener = listen(settings.bind).await?;
     let address = listener.local_addr()?;
     let config = Config::new(settings, address)?;
@@ -47,7 +48,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
         let _ = wait.changed().await;
     });
     let server = tokio::spawn(server.into_future());
-    wait_for_signal().await?;
+    signal.await;
     tracing::info!("stopping: finishing the requests in flight");
     stop.send_replace(());
     finish(server).await?;
@@ -76,21 +77,29 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     }
 }
 
+/// Listens for ctrl-c and SIGTERM from this call on; the future resolves at the first of them.
 #[cfg(unix)]
-async fn wait_for_signal() -> Result<()> {
+fn stop_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::SignalKind;
     use tokio::signal::unix::signal;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 #[cfg(not(unix))]
-async fn wait_for_signal() -> Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a way to be told, run until killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 /// Follows the keys every second and throws away what has expired every minute.

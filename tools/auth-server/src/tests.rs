@@ -3,7 +3,7 @@
 
 mod authorize;
 mod clients;
-mod harness;
+pub(crate) mod harness;
 mod limits;
 mod metadata;
 mod refresh;

@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use crate::secret;
+
 /// Wrong passwords before the pause.
 pub(crate) const ATTEMPTS: u32 = 5;
 
@@ -38,15 +40,17 @@ impl Throttle {
         name: &str,
         now: i64,
     ) -> Result<(), u64> {
+        // Hashed, so that a record has one size whatever was sent as a name.
+        let name = secret::sha256(name);
         let mut names = self.lock();
         if names.len() >= MAX_NAMES {
             names.retain(|_, record| record.last + PAUSE > now);
         }
-        let full = names.len() >= MAX_NAMES && !names.contains_key(name);
+        let full = names.len() >= MAX_NAMES && !names.contains_key(&name);
         if full {
             return Err(PAUSE.unsigned_abs());
         }
-        let record = names.entry(name.to_owned()).or_default();
+        let record = names.entry(name).or_default();
         if record.last + PAUSE <= now {
             *record = Record::default();
         }
@@ -63,7 +67,7 @@ impl Throttle {
         &self,
         name: &str,
     ) {
-        self.lock().remove(name);
+        self.lock().remove(&secret::sha256(name));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Record>> {

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
+use crate::audit;
 use crate::error::OAuthError;
 use crate::error::uncached;
 use crate::introspect;
@@ -27,8 +28,15 @@ struct Challenge {
     description: &'static str,
 }
 
+const EVENT: &str = "userinfo";
+
 impl IntoResponse for Challenge {
     fn into_response(self) -> Response {
+        audit::denied(audit::Entry {
+            event: EVENT,
+            detail: self.description,
+            ..Default::default()
+        });
         let mut challenge = r#"Bearer realm="auth-server""#.to_owned();
         if let Some(code) = self.code {
             challenge += &format!(
@@ -84,6 +92,12 @@ async fn answer(
         };
         return Err(refusal.into_response());
     }
+    audit::allowed(audit::Entry {
+        event: EVENT,
+        user: &claims.sub,
+        client: &claims.client_id,
+        detail: &claims.scope,
+    });
     let gone = || invalid_token("The user no longer exists.").into_response();
     let user = state.users.get(&claims.sub).ok_or_else(gone)?;
     let mut body = json!({"sub": user.username});

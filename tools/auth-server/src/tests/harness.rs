@@ -258,9 +258,15 @@ pub(crate) fn settings(
     flags: &[String],
 ) -> Settings {
     let path = dir.path().display().to_string();
-    let mut all: Vec<String> = ["test", "--keys-dir", "{dir}/keys", "--data", "{dir}/state.db"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut all: Vec<String> = [
+        "test",
+        "--keys-dir",
+        "{dir}/keys",
+        "--data",
+        "{dir}/state.db",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let given = |name: &str| flags.iter().any(|flag| flag.starts_with(name));
     if !given("--issuer") {
         all.extend(["--issuer".to_owned(), ISSUER.to_owned()]);
@@ -389,6 +395,17 @@ impl Answer {
         assert!(self.header("content-type").starts_with("application/json"));
     }
 
+    /// Asserts an error in JSON that may be cached.
+    pub(crate) fn assert_error_json(
+        &self,
+        status: u16,
+        error: &str,
+    ) {
+        assert_eq!(self.status, status, "{}", self.body_text());
+        assert_eq!(self.header("content-type"), "application/json");
+        assert_eq!(self.json()["error"], error);
+    }
+
     /// Asserts a page, from which nobody is redirected.
     pub(crate) fn assert_page(
         &self,
@@ -431,11 +448,21 @@ pub(crate) fn hidden(
     name: &str,
 ) -> String {
     let marker = format!(r#"name="{name}" value=""#);
-    let after = page.split_once(&marker).unwrap_or_else(|| panic!("no {name} in {page}")).1;
+    let after = page
+        .split_once(&marker)
+        .unwrap_or_else(|| panic!("no {name} in {page}"))
+        .1;
     let value = after.split('"').next().unwrap();
-    [("&#38;", "&"), ("&amp;", "&"), ("&#39;", "'"), ("&#34;", "\"")]
-        .iter()
-        .fold(value.to_owned(), |value, (from, to)| value.replace(from, to))
+    [
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+        ("&#39;", "'"),
+        ("&#34;", "\""),
+    ]
+    .iter()
+    .fold(value.to_owned(), |value, (from, to)| {
+        value.replace(from, to)
+    })
 }
 
 /// A browser: keeps cookies, fills in forms.
@@ -450,9 +477,24 @@ impl Browser {
         user: &str,
         client_id: &str,
     ) -> Self {
+        Self::signed_in_at(server, user, client_id, RESOURCE).await
+    }
+
+    pub(crate) async fn signed_in_at(
+        server: &Server,
+        user: &str,
+        client_id: &str,
+        resource: &str,
+    ) -> Self {
         let browser = Self::default();
-        let answer = browser.sign_in(server, &request(client_id, &[]), user, user).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body_text());
+        let query = request(client_id, &[("resource", resource)]);
+        let answer = browser.sign_in(server, &query, user, user).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::SEE_OTHER,
+            "{}",
+            answer.body_text()
+        );
         browser
     }
 
