@@ -5,8 +5,9 @@
 //! (SubjectPublicKeyInfo, RFC 5280) is what a resource server reads.
 //!
 //! **`private.pem` decides.** `public.pem` follows from it and can always be written again, so
-//! there is one moment at which a pair comes into being, and a crash can at worst leave a
-//! `private.pem` alone, which the next load completes.
+//! there is one moment at which a pair comes into being. A crash while making a pair leaves at worst
+//! a `private.pem` alone, which the next load completes; one while replacing a pair leaves the old
+//! `public.pem` beside the new `private.pem`, which the next load refuses with the way out.
 //!
 //! Left out: encrypted key files, other algorithms, several keys at once (rotation is the
 //! authorization server's business).
@@ -16,8 +17,8 @@ use std::fs;
 use std::fs::DirBuilder;
 use std::io;
 use std::io::Write;
+use std::path;
 use std::path::Path;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ impl KeyPair {
     /// A lone `private.pem` is completed. A lone `public.pem`, or two files that are not a pair,
     /// is an error that says how to get out of it.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
-        match settled(dir)? {
+        match settled(|| look(dir))? {
             Found::Nothing => Ok(None),
             Found::Pair(pair) => Ok(Some(*pair)),
             Found::PrivateOnly => publish(dir).map(Some),
@@ -178,9 +179,9 @@ impl KeyPair {
     /// Writes the pair to `dir`; only with `overwrite` where either file already exists.
     ///
     /// Each file is replaced in one rename, so a reader sees the old key or the new, never half
-    /// of one and never none. The private key goes first. Until `public.pem` follows, a running
-    /// server still takes tokens of the old key, which are the only ones in anybody's hands; the
-    /// other order would refuse all of those while old keys still signed new ones.
+    /// of one and never none. The private key goes first: until `public.pem` follows, a running
+    /// server still accepts the tokens that people hold, all signed with the old key. Every one
+    /// of them is refused from then on.
     pub fn store(
         &self,
         dir: &Path,
@@ -188,8 +189,9 @@ impl KeyPair {
     ) -> Result<()> {
         let taken = || {
             format!(
-                "{} already holds a key: overwriting was not asked for",
-                dir.display()
+                "{} already holds keys, and they are kept: `gen-token --generate-keys --force` \
+                 replaces them and makes every token signed so far invalid",
+                shown(dir, ""),
             )
         };
         ensure!(overwrite || !dir.join(PUBLIC_FILE).exists(), taken());
@@ -244,14 +246,14 @@ enum Found {
 }
 
 /// Looks again while the two files contradict each other: a writer may be between its renames.
-fn settled(dir: &Path) -> Result<Found> {
+fn settled(mut look: impl FnMut() -> Result<Found>) -> Result<Found> {
     for _ in 1..LOOKS {
-        match look(dir)? {
+        match look()? {
             Found::PublicOnly | Found::Mismatch => thread::sleep(PAUSE),
             found => return Ok(found),
         }
     }
-    look(dir)
+    look()
 }
 
 fn look(dir: &Path) -> Result<Found> {
@@ -280,17 +282,23 @@ fn paired(
 }
 
 /// Writes `public.pem` from whatever `private.pem` now holds, and returns that pair.
-///
+fn publish(dir: &Path) -> Result<KeyPair> {
+    publish_by(dir, |pem| replace(dir, PUBLIC_FILE, pem, 0o644, true))
+}
+
 /// Repeats when the private key changed meanwhile. So whichever of two writers is last leaves a
 /// matching pair behind, without a lock file that a killed process would leave behind too.
-fn publish(dir: &Path) -> Result<KeyPair> {
+fn publish_by(
+    dir: &Path,
+    mut write: impl FnMut(&str) -> Result<bool>,
+) -> Result<KeyPair> {
     loop {
         let before = read(dir, PRIVATE_FILE)?;
         let private = before
             .as_deref()
             .with_context(|| format!("{} vanished", shown(dir, PRIVATE_FILE)))?;
         let pair = parse(dir, private)?;
-        replace(dir, PUBLIC_FILE, &pair.public_pem, 0o644, true)?;
+        write(&pair.public_pem)?;
         if read(dir, PRIVATE_FILE)? == before {
             return Ok(pair);
         }
@@ -399,10 +407,7 @@ fn shown(
     name: &str,
 ) -> String {
     let path = dir.join(name);
-    std::path::absolute(&path)
-        .unwrap_or_else(|_: io::Error| PathBuf::from(&path))
-        .display()
-        .to_string()
+    path::absolute(&path).unwrap_or(path).display().to_string()
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //!
 //! Two small modules behind the `gen-token` command: [`keys`] makes, stores and loads the RSA
 //! pair in `keys/`, and is shared with the authorization server so that both sign with the same
-//! key. It is for development and workshops: the private key lies unencrypted in a file that
-//! only its owner may read, not in a key store.
+//! key; [`token`] signs good tokens and deliberately broken ones. It is for development and
+//! workshops: the private key lies unencrypted in a file that only its owner may read, not in a
+//! key store.
 
 pub mod keys;
+pub mod token;

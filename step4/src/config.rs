@@ -1,0 +1,23 @@
+//! The settings: each is a flag, an environment variable and a default, in this order.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// What the operator decides. The doc comment of each field is its `--help` text.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about = "An MCP server over Streamable HTTP")]
+pub(crate) struct Config {
+    /// Address and port to listen on; port 0 picks a free one and logs it
+    #[arg(long, env = "MCP_BIND", default_value = "127.0.0.1:9000")]
+    pub(crate) bind: SocketAddr,
+
+    /// How long a request may take in all, its body included. Not a flag: tests shorten it.
+    #[arg(skip = Duration::from_secs(30))]
+    pub(crate) request_timeout: Duration,
+
+    /// How long requests in flight may take after the signal to stop.
+    #[arg(skip = Duration::from_secs(10))]
+    pub(crate) shutdown_timeout: Duration,
+}
