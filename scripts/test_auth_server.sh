@@ -200,6 +200,7 @@ for case in 'code_challenge= invalid_request' 'code_challenge_method=plain inval
     check "with error, state and iss" is "$(parameter error) $(parameter state) $(parameter iss)" \
         "${case#* } a b&c $ISSUER"
 done
+new_browser
 authorize
 expect "the login page cannot be framed, cached or scripted" status 200 header X-Frame-Options DENY \
     header Cache-Control no-store header Referrer-Policy no-referrer \
@@ -374,6 +375,7 @@ check "a second server on the same file gives up with 1" is "$EXIT" 1
 check "and says why" grep -q 'another auth-server is using the database' "$LOG"
 FIRST=${CHILDREN// /}
 kill -KILL "$FIRST"
+wait "$FIRST" 2>/dev/null
 stop "$FIRST"
 auth_server
 refresh "$REFRESH"
