@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2317 # functions that `check` and `eventually` call are called all right
 # Checks the authorization server as its callers see it: the real binary, real requests, one line per claim.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -17,10 +18,10 @@ CHALLENGE=wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs
 
 # ---- a client and a browser, in curl ------------------------------------------------------------------------------
 
-# auth_server [flag..]: starts one on its own files, which stay where they are between starts.
+# Starts one on its own files, which stay where they are between starts.
 auth_server() {
     start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db" \
-        --resource "$RESOURCE" "$@"
+        --resource "$RESOURCE"
     ISSUER=$(request /.well-known/openid-configuration && field .issuer)
 }
 
@@ -40,11 +41,6 @@ form() {
     request "$path" -X POST "${arguments[@]}" "${CURL_EXTRA[@]}"
 }
 CURL_EXTRA=(-H 'Accept: application/json')
-
-register() {
-    request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"client_name\":\"Checks\"}"
-    CLIENT=$(field .client_id)
-}
 
 # authorize [NAME=VALUE..]: opens the authorization endpoint in the browser; a value given here replaces the usual
 # one, an empty one removes it.
@@ -94,7 +90,7 @@ new_browser() {
 
 # parameter NAME: from the query of the Location that came last, decoded.
 parameter() {
-    header Location | tr '?&' '\n\n' | sed -n "s/^$1=//p" | head -n 1 | sed 's/+/ /g; s/%/\\x/g' | xargs -0 printf '%b' |
+    header Location | tr '?' '&' | tr '&' '\n' | sed -n "s/^$1=//p" | head -n 1 | sed 's/+/ /g; s/%/\\x/g' | xargs -0 printf '%b' |
         tr -d '\n'
 }
 
