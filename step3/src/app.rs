@@ -87,7 +87,7 @@ async fn health() -> Json<Value> {
 }
 
 /// Any other path: 404 in JSON, which a client that expects JSON can read.
-async fn not_found(request: Request) -> Response {
+pub(crate) async fn not_found(request: Request) -> Response {
     let description = format!("nothing is served at {}", request.uri().path());
     let body = json!({
         "error": "not_found",
