@@ -57,7 +57,10 @@ start_both() {
 # is_whoami USER TEXT: the answer of whoami names the user, and this issuer.
 is_whoami() {
     printf '%s' "$2" >"$SCRATCH/whoami"
-    "$JQ" -e ".sub == \"$1\" and .iss == \"$ISSUER\"" "$SCRATCH/whoami" || cat "$SCRATCH/whoami"
+    "$JQ" -e ".sub == \"$1\" and .iss == \"$ISSUER\"" "$SCRATCH/whoami" || {
+        cat "$SCRATCH/whoami"
+        return 1
+    }
 }
 
 # ---- TypeScript ---------------------------------------------------------------------------------------------------
@@ -114,6 +117,61 @@ python_sdk() {
     is_whoami "$1" "$("$INSTALLED/python/bin/python" "$CLIENTS/python_sdk.py" "$SERVER" "$1" 2>&1)"
 }
 
+# ---- the Inspector, in a browser ----------------------------------------------------------------------------------
+
+find_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        CHROMIUM=$(command -v "$name") && export CHROMIUM && return
+    done
+    return 1
+}
+
+# The Inspector needs Node 22, which the npm package `node` provides, whatever Node is here.
+install_inspector() {
+    mkdir -p "$INSTALLED/inspector"
+    cd "$INSTALLED/inspector" || return 1
+    [ -f package.json ] || echo '{"private":true}' >package.json
+    NODE22=$PWD/node_modules/.bin
+    {
+        [ -x "$NODE22/node" ] || npm install --no-audit --no-fund --silent node@22 puppeteer-core@25.16.0
+        [ -d node_modules/@modelcontextprotocol/inspector ] ||
+            PATH=$NODE22:$PATH npm install --no-audit --no-fund --silent @modelcontextprotocol/inspector@2.12.0
+    } >"$SCRATCH/npm.log" 2>&1
+}
+
+check_inspector() {
+    if ! have node npm; then
+        skip 'the Inspector: node and npm are not here (https://nodejs.org)'
+    elif ! find_chromium; then
+        skip 'the Inspector: no Chromium here (apt-get install chromium)'
+    elif ! install_inspector; then
+        skip "the Inspector: npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
+    else
+        start_inspector
+        check "the Inspector connects through the browser login and runs whoami" inspector alice
+    fi
+}
+
+# Its own home, or it would find the tokens of an earlier run.
+start_inspector() {
+    local port
+    port=$(free_port)
+    LOG=$SCRATCH/inspector.log
+    mkdir -p "$SCRATCH/home"
+    CLIENT_PORT=$port MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home "$NODE22/node" \
+        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
+        --server-url "$SERVER" >"$LOG" 2>&1 </dev/null &
+    CHILDREN="$CHILDREN $!"
+    eventually grep -q 'MCP_INSPECTOR_API_TOKEN=' "$LOG" || die "the Inspector did not start: $(cat "$LOG")"
+    INSPECTOR=$(sed -n 's/^ *\(http[^ ]*MCP_INSPECTOR_API_TOKEN=[0-9a-f]*\).*/\1/p' "$LOG" | head -n 1)
+}
+
+inspector() {
+    is_whoami "$1" "$("$NODE22/node" "$CLIENTS/inspector.mjs" "$INSPECTOR" "$1" \
+        "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" 2>&1)"
+}
+
 # ---- the run ------------------------------------------------------------------------------------------------------
 
 build auth-server step8
@@ -122,5 +180,6 @@ get /health
 expect "step8 is there, with its login" status 200 json .auth.required true
 check_typescript
 check_python
+check_inspector
 [ "$SKIPPED" -eq 0 ] || echo "# $SKIPPED skipped"
 finish
