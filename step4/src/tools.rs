@@ -11,6 +11,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::app::Server;
 use crate::jsonrpc;
 use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
@@ -34,7 +35,10 @@ struct CallParams {
 
 /// `tools/call`. An unknown name is an error of the protocol; wrong arguments are a result that the
 /// model reads, so that it can correct itself and call again.
-pub(crate) async fn call(call: &Call) -> Outcome {
+pub(crate) async fn call(
+    _server: &Server,
+    call: &Call,
+) -> Outcome {
     let CallParams {
         name,
         arguments,
@@ -56,7 +60,7 @@ pub(crate) async fn call(call: &Call) -> Outcome {
 
 /// The arguments as the struct that mirrors a tool's input schema.
 fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, String> {
-    T::deserialize(arguments).map_err(|error| error.to_string())
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| error.to_string())
 }
 
 #[derive(Deserialize)]

@@ -40,7 +40,7 @@ pub(crate) fn is_modern(version: &str) -> bool {
 
 /// Answers one request. It is async because real methods wait: for a database, for a network.
 pub(crate) async fn dispatch(
-    _server: &Server,
+    server: &Server,
     call: &Call,
 ) -> Outcome {
     let result = match (call.method.as_str(), call.era) {
@@ -49,7 +49,7 @@ pub(crate) async fn dispatch(
         ("ping", Era::Handshake) => json!({}),
         ("tools/list", _) => tools::list(call).await?,
         ("prompts/list", _) => prompts::list(call).await?,
-        ("tools/call", _) => tools::call(call).await?,
+        ("tools/call", _) => tools::call(server, call).await?,
         ("prompts/get", _) => prompts::get(call).await?,
         _ => return Err(Error::method_not_found(call)),
     };

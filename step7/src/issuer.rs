@@ -134,7 +134,8 @@ async fn fetch(url: &str) -> Result<Value, String> {
     if url.scheme() != "https" && !url.host().is_some_and(|host| is_loopback(&host)) {
         return Err("only https is trusted beyond this machine".to_owned());
     }
-    let (status, body) = download(url).await.map_err(|error| error.to_string())?;
+    let answer = download(url).await;
+    let (status, body) = answer.map_err(|error| error.without_url().to_string())?;
     if status != StatusCode::OK || body.len() > MAX_DOCUMENT {
         return Err(format!("status {status}, {} bytes", body.len()));
     }

@@ -55,7 +55,7 @@ pub(crate) async fn get(call: &Call) -> Outcome {
 
 /// The arguments as the struct that mirrors a prompt's definition.
 fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Error> {
-    T::deserialize(arguments)
+    serde_path_to_error::deserialize(Value::Object(arguments))
         .map_err(|error| Error::new(jsonrpc::INVALID_PARAMS, format!("arguments: {error}")))
 }
 

@@ -1,0 +1,240 @@
+//! The bearer check: no valid token, no entry.
+//!
+//! It runs on every method of `/mcp`, before the body is read. What it lets through carries a
+//! [`User`], and a handler takes that `User` (`Extension<User>`) instead of headers. So it cannot
+//! forget the check: on a route without the middleware there is no user to take, and axum says 500.
+//!
+//! Spec: RFC 6750 (bearer tokens), RFC 9068 (JWT access tokens), RFC 8725 (JWT best practices), MCP
+//! 2026-07-28, basic/authorization, "Access Token Usage". Deviation: `typ: JWT` is accepted beside
+//! `at+jwt`, because widespread issuers send it. Left out: opaque tokens and introspection.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use jsonwebtoken as jwt;
+use jsonwebtoken::errors::ErrorKind;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+use tracing::info;
+
+use crate::app::Server;
+use crate::cache::Unavailable;
+use crate::config::Config;
+use crate::metadata;
+
+/// A longer token is not even parsed, in bytes. Real ones have one or two thousand.
+const MAX_TOKEN: usize = 8 * 1024;
+
+/// The end of the year 9999, in seconds since 1970: a later `exp` is no expiry at all.
+const MAX_EXP: f64 = 253_402_300_799.0;
+
+/// Where issuers put scopes and roles; the first place that exists counts. The last is Keycloak's.
+const SCOPES: [&str; 3] = ["/scope", "/scp", "/scopes"];
+const ROLES: [&str; 2] = ["/roles", "/realm_access/roles"];
+
+/// Who calls, as a verified token says. Serialized, it is the answer of `whoami`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct User {
+    pub(crate) sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preferred_username: Option<String>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    #[serde(skip_serializing)]
+    pub(crate) jti: Option<String>,
+    #[serde(skip_deserializing)]
+    pub(crate) scope: String,
+    #[serde(skip_deserializing)]
+    pub(crate) roles: Vec<String>,
+    iss: String,
+    aud: Value,
+    exp: serde_json::Number,
+}
+
+/// Why a request does not get in.
+enum Refusal {
+    NoCredentials,
+    InvalidRequest(&'static str),
+    InvalidToken(&'static str),
+    Unavailable(Unavailable),
+}
+
+/// The middleware: a verified user goes along with the request, anybody else gets the refusal.
+pub(crate) async fn authenticate(
+    State(server): State<Arc<Server>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // Browsers send the CORS preflight without a token; it reaches nothing worth protecting.
+    if request.method() == Method::OPTIONS {
+        return next.run(request).await;
+    }
+    match verify(&server, request.headers()).await {
+        Ok(user) => {
+            info!(sub = ?user.sub, jti = ?user.jti, "token accepted");
+            request.extensions_mut().insert(user);
+            next.run(request).await
+        }
+        Err(refusal) => refusal.answer(&server.config),
+    }
+}
+
+/// From the headers of a request to the user, or to the reason why not.
+async fn verify(
+    server: &Server,
+    headers: &HeaderMap,
+) -> Result<User, Refusal> {
+    let token = bearer_token(headers)?;
+    let kid = key_id(token).map_err(Refusal::InvalidToken)?;
+    let keys = server.keys.get(|keys| keys.find(&kid).is_some()).await;
+    let keys = keys.map_err(Refusal::Unavailable)?;
+    let unknown = Refusal::InvalidToken("the token is signed with an unknown key");
+    let key = jwt::DecodingKey::from_jwk(keys.find(&kid).ok_or(unknown)?);
+    let claims = key
+        .and_then(|key| jwt::decode::<Value>(token, &key, &validation(&server.config)))
+        .map_err(|error| Refusal::InvalidToken(explain(error.kind())))?
+        .claims;
+    user(&claims).map_err(Refusal::InvalidToken)
+}
+
+/// The token of the one `Authorization: Bearer` header. A token anywhere else, in the query or in a
+/// form, counts for nothing: URLs end up in logs.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let usage = Refusal::InvalidRequest("send one header Authorization: Bearer TOKEN");
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::NoCredentials)?;
+    let value = value.to_str().unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    match token.trim_start() {
+        // A gateway may have checked the one, and we would believe the other.
+        _ if values.next().is_some() => Err(usage),
+        _ if !scheme.eq_ignore_ascii_case("Bearer") => Err(Refusal::NoCredentials),
+        "" => Err(usage),
+        token if token.len() > MAX_TOKEN => Err(Refusal::InvalidToken("the token is too long")),
+        token => Ok(token),
+    }
+}
+
+/// Checks the token's header and returns the key id in it. `alg` is compared, never obeyed, and a
+/// key that the token brings along (`jwk`, `jku`, `x5u`) is never looked at.
+fn key_id(token: &str) -> Result<String, &'static str> {
+    let header = jwt::decode_header(token).map_err(|_| "the token is not a JWT that we know")?;
+    let typ = header.typ.unwrap_or_default().to_ascii_lowercase();
+    if header.alg != jwt::Algorithm::RS256 {
+        Err("the token is not signed with RS256")
+    } else if !matches!(typ.as_str(), "at+jwt" | "application/at+jwt" | "jwt") {
+        Err("the typ of the token is not at+jwt")
+    } else if header.crit.is_some() {
+        Err("the token has a crit header that we do not know")
+    } else {
+        header.kid.ok_or("the token does not name its key (kid)")
+    }
+}
+
+/// Issuer and audience are always compared, and all four claims must be there.
+fn validation(config: &Config) -> jwt::Validation {
+    let mut validation = jwt::Validation::new(jwt::Algorithm::RS256);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.set_issuer(&[config.issuer()]);
+    validation.set_audience(&[config.resource()]);
+    validation.validate_nbf = true;
+    // Two clocks may differ by so many seconds.
+    validation.leeway = 30;
+    validation
+}
+
+/// The failed check in a sentence of ours: the library's own may quote the token.
+fn explain(error: &ErrorKind) -> &'static str {
+    match error {
+        ErrorKind::InvalidSignature => "the signature does not match",
+        ErrorKind::ExpiredSignature => "the token has expired (exp)",
+        ErrorKind::ImmatureSignature => "the token is not valid yet (nbf)",
+        ErrorKind::InvalidIssuer => "the token is from another issuer (iss)",
+        ErrorKind::InvalidAudience => "the token is for another audience (aud)",
+        ErrorKind::MissingRequiredClaim(_) => "one of exp, iss, aud and sub is missing",
+        _ => "the token is malformed",
+    }
+}
+
+/// The user of verified claims. Refuses what the JWT library lets pass: a list of issuers, an empty
+/// subject, an expiry in a billion years, an ID token (which says who logged in, and opens nothing).
+fn user(claims: &Value) -> Result<User, &'static str> {
+    let mut user = User::deserialize(claims).map_err(|_| "a claim has the wrong type")?;
+    let client = claims.get("client_id").or(claims.get("azp"));
+    user.client_id = client.and_then(Value::as_str).map(str::to_owned);
+    user.scope = words(claims, &SCOPES).join(" ");
+    user.roles = words(claims, &ROLES);
+    if user.sub.is_empty() {
+        Err("the sub claim is empty")
+    } else if user.exp.as_f64().is_none_or(|exp| exp > MAX_EXP) {
+        Err("the exp claim is too far away")
+    } else if claims["typ"] == "ID" {
+        Err("this is an ID token, not an access token")
+    } else {
+        Ok(user)
+    }
+}
+
+/// A list that comes as one space-separated string or as an array of strings.
+fn words(
+    claims: &Value,
+    places: &[&str],
+) -> Vec<String> {
+    match places.iter().find_map(|place| claims.pointer(place)) {
+        Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        Some(list) => Vec::deserialize(list).unwrap_or_default(),
+        None => Vec::new(),
+    }
+}
+
+impl Refusal {
+    fn answer(
+        self,
+        config: &Config,
+    ) -> Response {
+        let (status, error, description) = match self {
+            Self::NoCredentials => (StatusCode::UNAUTHORIZED, None, "send a bearer token"),
+            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, Some("invalid_request"), why),
+            Self::InvalidToken(why) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), why),
+            Self::Unavailable(unavailable) => return unavailable.into_response(),
+        };
+        info!("refused: {description}");
+        let mut parameters = vec![("realm", "mcp")];
+        // Without credentials there is no error to report (RFC 6750, section 3.1).
+        if let Some(error) = error {
+            parameters.push(("error", error));
+            parameters.push(("error_description", description));
+        }
+        // Where to find the way in, and what to ask for there.
+        let metadata_url = metadata::resource_url(config);
+        let scope = metadata::BASIC_SCOPES.join(" ");
+        if status == StatusCode::UNAUTHORIZED {
+            parameters.push(("resource_metadata", &metadata_url));
+            parameters.push(("scope", &scope));
+        }
+        let error = error.unwrap_or("unauthorized");
+        let body = json!({"error": error, "error_description": description});
+        let challenge = [(WWW_AUTHENTICATE, challenge(&parameters))];
+        (status, challenge, Json(body)).into_response()
+    }
+}
+
+/// The `WWW-Authenticate` header with these parameters, in this order. None may have a quote in it:
+/// all are sentences of ours or URLs that were checked at the start.
+pub(crate) fn challenge(parameters: &[(&str, &str)]) -> String {
+    let quote = |(name, value): &(&str, &str)| format!(r#"{name}="{value}""#);
+    let parameters: Vec<_> = parameters.iter().map(quote).collect();
+    format!("Bearer {}", parameters.join(", "))
+}

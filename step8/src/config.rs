@@ -1,0 +1,77 @@
+//! The settings: each is a flag, an environment variable and a default, in this order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::ArgPredicate;
+use url::Url;
+
+/// What the operator decides. The doc comment of each field is its `--help` text.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about = "An MCP server over Streamable HTTP")]
+pub(crate) struct Config {
+    /// Address and port to listen on; port 0 picks a free one and logs it
+    #[arg(long, env = "MCP_BIND", default_value = "127.0.0.1:9000")]
+    pub(crate) bind: SocketAddr,
+
+    /// File with the RSA public key, in PEM form, that checks tokens; it may appear later. With
+    /// --issuer there is no default: the keys are those that the issuer publishes
+    #[arg(long, env = "MCP_PUBLIC_KEY", default_value = "keys/public.pem")]
+    #[arg(default_value_if("issuer", ArgPredicate::IsPresent, None))]
+    pub(crate) public_key: Option<PathBuf>,
+
+    /// Authorization server whose tokens we accept, the exact string in their `iss`
+    /// [default: http://localhost:9001]
+    #[arg(long, env = "MCP_ISSUER", value_name = "URL", value_parser = http_url)]
+    pub(crate) issuer: Option<String>,
+
+    /// This server as its clients name it, the exact string in the `aud` of their tokens
+    /// [default: http://localhost:<port>/mcp]
+    #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
+    pub(crate) resource: Option<String>,
+
+    /// How many tools one user may call in a minute; 0 is no limit
+    #[arg(long, env = "MCP_CALLS_PER_MINUTE", default_value_t = 600)]
+    pub(crate) calls_per_minute: u32,
+
+    /// How long a request may take in all, its body included. Not a flag: tests shorten it.
+    #[arg(skip = Duration::from_secs(30))]
+    pub(crate) request_timeout: Duration,
+
+    /// How long requests in flight may take after the signal to stop.
+    #[arg(skip = Duration::from_secs(10))]
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl Config {
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuer.as_deref().unwrap_or("http://localhost:9001")
+    }
+
+    pub(crate) fn resource(&self) -> String {
+        let default = || format!("http://localhost:{}/mcp", self.bind.port());
+        self.resource.clone().unwrap_or_else(default)
+    }
+}
+
+/// Checks a URL and keeps it as it was written: others compare it byte for byte, and a URL library
+/// that prints it again may add a slash or drop a port.
+fn http_url(text: &str) -> Result<String, String> {
+    let is_http = text.starts_with("http://") || text.starts_with("https://");
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\@?#".contains(&byte);
+    if is_http && Url::parse(text).is_ok() && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("expected http(s)://host[:port][/path], without user, query, fragment".to_owned())
+}
+
+/// A slash at the end makes another string, and clients disagree on whether to send it. So it is
+/// not allowed, with or without a path.
+fn resource_url(text: &str) -> Result<String, String> {
+    match text.ends_with('/') {
+        true => Err("leave out the slash at the end".to_owned()),
+        false => http_url(text),
+    }
+}

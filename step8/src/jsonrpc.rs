@@ -1,0 +1,157 @@
+//! JSON-RPC 2.0 as MCP narrows it: one message per body, ids that are strings or integers,
+//! params that are objects.
+//!
+//! Spec: [JSON-RPC 2.0](https://www.jsonrpc.org/specification) and MCP 2026-07-28, basic/index,
+//! "Messages" and "Error Codes". Left out on purpose: batches, which only MCP 2025-03-26 had.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::auth::User;
+use crate::mcp::Era;
+
+pub(crate) const PARSE_ERROR: i64 = -32700;
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+pub(crate) const INVALID_PARAMS: i64 = -32602;
+pub(crate) const HEADER_MISMATCH: i64 = -32020;
+pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+
+/// What every method returns: the `result`, an object, or the error that takes its place.
+pub(crate) type Outcome = Result<Value, Error>;
+
+/// The `error` member of an answer, and the HTTP status that the answer travels with.
+#[derive(Debug, Serialize)]
+pub(crate) struct Error {
+    #[serde(skip)]
+    pub(crate) status: StatusCode,
+    pub(crate) code: i64,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Value>,
+    #[serde(skip)]
+    pub(crate) header: Option<(&'static str, String)>,
+}
+
+impl Error {
+    /// An error of the protocol. Its status is 400, but 200 for invalid params: there, a 400 would
+    /// make clients believe that this server needs the handshake.
+    pub(crate) fn new(
+        code: i64,
+        message: impl Into<String>,
+    ) -> Self {
+        let status = match code {
+            INVALID_PARAMS => StatusCode::OK,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self {
+            status,
+            code,
+            message: message.into(),
+            data: None,
+            header: None,
+        }
+    }
+
+    /// An error of HTTP alone. Its code is the status itself, because the protocol asks for new
+    /// codes outside of -32768..=-32000.
+    pub(crate) fn http(
+        status: StatusCode,
+        message: impl Into<String>,
+    ) -> Self {
+        let mut error = Self::new(i64::from(status.as_u16()), message);
+        error.status = status;
+        error
+    }
+
+    /// The modern era wants status 404 with it; the handshake era has no status for it.
+    pub(crate) fn method_not_found(call: &Call) -> Self {
+        let message = format!("method not found: {}", call.method);
+        let mut error = Self::new(METHOD_NOT_FOUND, message);
+        error.status = match call.era {
+            Era::Modern => StatusCode::NOT_FOUND,
+            Era::Handshake => StatusCode::OK,
+        };
+        error
+    }
+}
+
+/// A message from a client. Without an id it is a notification, which nobody answers.
+#[derive(Deserialize)]
+pub(crate) struct Message {
+    pub(crate) method: String,
+    #[serde(default)]
+    pub(crate) params: Map<String, Value>,
+}
+
+/// A request on its way to the code that answers it.
+pub(crate) struct Call {
+    pub(crate) era: Era,
+    pub(crate) method: String,
+    pub(crate) params: Map<String, Value>,
+    pub(crate) user: User,
+}
+
+impl Call {
+    /// The params as the type that a method expects; members unknown to it are ignored.
+    pub(crate) fn params<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        T::deserialize(&self.params)
+            .map_err(|error| Error::new(INVALID_PARAMS, format!("malformed params: {error}")))
+    }
+}
+
+/// Parses a body. The parser stops at 128 levels of nesting, so none can exhaust the stack.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::new(PARSE_ERROR, format!("the body is not JSON: {error}")))
+}
+
+/// The id of a message, if it has a usable one: it is echoed with its type, in errors too.
+pub(crate) fn id(message: &Value) -> Option<Value> {
+    let id = message.get("id")?;
+    // A number beyond 64 bits was rounded by the parser and is a float here, like a fraction.
+    (id.is_string() || id.is_i64() || id.is_u64()).then(|| id.clone())
+}
+
+/// Checks the shape of a message; the refusal says which rule it broke.
+pub(crate) fn message(value: Value) -> Result<Message, Error> {
+    let refuse = |rule: &str| Err(Error::new(INVALID_REQUEST, rule));
+    if !value.is_object() {
+        return refuse("send one JSON object per request; batches are not supported");
+    }
+    if value.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return refuse("the member jsonrpc must be the string 2.0");
+    }
+    if value.get("id").is_some() && id(&value).is_none() {
+        return refuse("the id must be a string or a whole number of at most 64 bits");
+    }
+    serde_json::from_value(value).or_else(|error| refuse(&format!("malformed member: {error}")))
+}
+
+/// The answer to the request with this id, or to one whose id could not be read.
+pub(crate) fn answer(
+    id: Option<Value>,
+    outcome: Outcome,
+) -> Response {
+    let header = outcome
+        .as_ref()
+        .err()
+        .and_then(|error| error.header.clone());
+    let (status, mut body) = match outcome {
+        Ok(result) => (StatusCode::OK, json!({"result": result})),
+        Err(error) => (error.status, json!({"error": error})),
+    };
+    body["jsonrpc"] = json!("2.0");
+    if let Some(id) = id {
+        body["id"] = id;
+    }
+    (status, header.map(|header| [header]), Json(body)).into_response()
+}

@@ -1,0 +1,175 @@
+//! The server's promises, checked on [`app`](crate::app::app) itself, mostly without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::routing;
+use clap::Parser;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+use crate::app::Server;
+use crate::app::app;
+use crate::config::Config;
+use crate::serve;
+
+/// The defaults, whatever the environment of the test run says.
+fn config() -> Config {
+    Config::parse_from(["server", "--bind", "127.0.0.1:9000"])
+}
+
+fn router() -> Router {
+    app(Arc::new(Server::new(config())))
+}
+
+/// An answer, taken apart for assertions.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(
+        &self,
+        name: &str,
+    ) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as JSON; `null` where it is none.
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+async fn send_to(
+    router: Router,
+    request: Request,
+) -> Answer {
+    let response = router.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: body.collect().await.unwrap().to_bytes().to_vec(),
+    }
+}
+
+async fn send(request: Request) -> Answer {
+    send_to(router(), request).await
+}
+
+fn get(path: &str) -> Request {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn health_names_the_service_and_its_version() {
+    let answer = send(get("/health")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let body = answer.json();
+    assert_eq!(body["status"], "healthy");
+    assert_eq!(body["service"], env!("CARGO_PKG_NAME"));
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_404_in_json() {
+    let answer = send(get("/nowhere?token=secret")).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let body = answer.json();
+    assert_eq!(body["error"], "not_found");
+    assert_eq!(body["error_description"], "nothing is served at /nowhere");
+}
+
+#[tokio::test]
+async fn health_is_read_only() {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/health")
+        .body(Body::empty())
+        .unwrap();
+    let answer = send(request).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.header("allow"), "GET,HEAD");
+}
+
+/// Serves `routes` on a free port; the sender stops it, the handle yields what `serve` returned.
+async fn start(
+    routes: Router,
+    limit: Duration,
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(serve(listener, routes, limit, async {
+        let _ = stopped.await;
+    }));
+    (client.await.unwrap(), stop, serving)
+}
+
+/// A route whose handler says that it has begun, and answers when it is let go.
+fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let begun = Arc::new(Notify::new());
+    let go_on = Arc::new(Notify::new());
+    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let handler = || async move {
+        tell.notify_one();
+        wait.notified().await;
+        "done"
+    };
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
+}
+
+const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_before_the_server_stops() {
+    let (routes, begun, go_on) = slow_route();
+    let (mut client, stop, serving) = start(routes, Duration::from_secs(60)).await;
+    client.write_all(SLOW_REQUEST).await.unwrap();
+    begun.notified().await;
+    stop.send(()).unwrap();
+    go_on.notify_one();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer.lines().next(), Some("HTTP/1.1 200 OK"));
+    assert_eq!(serving.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
+    let (routes, begun, _never) = slow_route();
+    let (mut client, stop, serving) = start(routes, Duration::from_millis(1)).await;
+    client.write_all(SLOW_REQUEST).await.unwrap();
+    begun.notified().await;
+    stop.send(()).unwrap();
+    assert_eq!(serving.await.unwrap(), Ok(()));
+}
