@@ -339,6 +339,18 @@ sign_in mallory guess-6
 expect "after five wrong passwords the name waits" status 429
 check "for about half a minute" test "$(header Retry-After)" -gt 20 -a "$(header Retry-After)" -le 30
 
+echo "# README"
+# Its shell lines, one after the other, with this server's address in them.
+awk '/^## Every endpoint/ { on = 1 } /^## Settings/ { on = 0 } on && /^```sh/ { print_on = 1; next }
+    /^```/ { print_on = 0 } print_on' "$ROOT/tools/auth-server/README.md" |
+    sed "s|http://localhost:9001|$URL|g; s/| jq /| '${JQ//\//\\/}' /g" >"$SCRATCH/readme.sh"
+mkdir -p "$SCRATCH/readme"
+readme() { (cd "$SCRATCH/readme" && bash -eu ../readme.sh >../readme.out 2>../readme.err); }
+check "its commands run" readme
+check "as far as knowing the user" grep -q '{"sub":"alice"}' "$SCRATCH/readme.out"
+check "and the token active before it is given back, inactive after" is \
+    "$(grep -o '"active":[a-z]*' "$SCRATCH/readme.out" | xargs)" 'active:true active:false'
+
 echo "# audit"
 check "every decision is one line in the log" \
     test "$(grep -c 'audit' "$LOG")" -gt 40
