@@ -136,6 +136,7 @@ async fn refresh_keys(state: &AppState) {
 async fn clean_up(state: &AppState) {
     state.registrations.clean_up();
     state.logins.clean_up();
+    state.fetches.clean_up();
     if let Err(error) = state.store.clean_up(state.now()).await {
         tracing::error!(%error, "the clean-up failed");
     }
