@@ -13,6 +13,10 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod sdk;
 #[cfg(test)]
 mod server;
