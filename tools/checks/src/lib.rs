@@ -20,3 +20,5 @@ mod metadata;
 mod sdk;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod workspace;

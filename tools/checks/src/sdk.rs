@@ -282,7 +282,7 @@ async fn refused(
     token: Option<String>,
 ) -> String {
     let outcome = connect(server, lifecycle, token).await;
-    let error = outcome.err().expect("nobody gets in like this");
+    let error = outcome.expect_err("nobody gets in like this");
     match failure_to_connect(&error) {
         Some(StreamableHttpError::AuthRequired(error)) => error.www_authenticate_header.clone(),
         other => panic!("{other:?} in {error:?}"),
@@ -316,7 +316,7 @@ async fn while_there_are_no_keys_the_client_is_told_to_come_back() {
         let server = Server::start_without_keys(step);
         for lifecycle in [ClientLifecycleMode::Initialize, discover(), auto()] {
             let outcome = connect(&server, lifecycle, Some(token.clone())).await;
-            let error = outcome.err().expect("nothing can be checked");
+            let error = outcome.expect_err("nothing can be checked");
             let Some(StreamableHttpError::HttpStatus(failure)) = failure_to_connect(&error) else {
                 panic!("step {step}: {error:?}");
             };
