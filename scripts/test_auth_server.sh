@@ -1,0 +1,422 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2317 # functions that `check` and `eventually` call are called all right
+# Checks the authorization server as its callers see it: the real binary, real requests, one line per claim.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+for name in BIND KEYS_DIR DATA USERS CLIENTS ACCESS_TTL CODE_TTL REFRESH_TTL REFRESH_GRACE SESSION_TTL \
+    REGISTRATIONS_PER_MINUTE LOGINS_PER_MINUTE MAX_CLIENTS REQUEST_TIMEOUT ALLOW_LOOPBACK_CLIENT_METADATA; do
+    unset "AUTH_$name"
+done
+EXCEPTIONS=
+
+CALLBACK=http://127.0.0.1:5000/callback
+RESOURCE=http://localhost:9000/mcp
+VERIFIER=a-verifier-of-at-least-43-characters-0123456789
+# base64url(SHA-256(VERIFIER)), RFC 7636 section 4.2.
+CHALLENGE=wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs
+
+# ---- a client and a browser, in curl ------------------------------------------------------------------------------
+
+# Starts one on its own files, which stay where they are between starts.
+auth_server() {
+    start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db" \
+        --resource "$RESOURCE"
+    ISSUER=$(request /.well-known/openid-configuration && field .issuer)
+}
+
+# field FILTER: one value of the last answer.
+field() {
+    "$JQ" -r "$1" "$BODY"
+}
+
+# form PATH NAME=VALUE..: a form post; values are encoded.
+form() {
+    local path=$1 pair
+    local -a arguments=()
+    shift
+    for pair; do
+        arguments+=(--data-urlencode "$pair")
+    done
+    request "$path" -X POST "${arguments[@]}" "${CURL_EXTRA[@]}"
+}
+CURL_EXTRA=(-H 'Accept: application/json')
+
+# authorize [NAME=VALUE..]: opens the authorization endpoint in the browser; a value given here replaces the usual
+# one, an empty one removes it.
+authorize() {
+    local -a arguments=()
+    local pair name
+    for pair in response_type=code "client_id=$CLIENT" "redirect_uri=$CALLBACK" "code_challenge=$CHALLENGE" \
+        code_challenge_method=S256 "resource=$RESOURCE" 'state=a b&c'; do
+        name=${pair%%=*}
+        case " $*" in *" $name="*) ;; *) arguments+=(--data-urlencode "$pair") ;; esac
+    done
+    for pair; do
+        arguments+=(--data-urlencode "$pair")
+    done
+    request /oauth/authorize -G "${arguments[@]}" -b "$JAR" -c "$JAR"
+}
+
+# hidden NAME: the value of a hidden input on the page that came last.
+hidden() {
+    sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$BODY" | head -n 1 | sed 's/&#38;/\&/g; s/&amp;/\&/g'
+}
+
+# sign_in USER PASSWORD: fills in the login page that came last.
+sign_in() {
+    local request csrf
+    request=$(hidden request)
+    csrf=$(hidden csrf)
+    CURL_EXTRA=(-b "$JAR" -c "$JAR")
+    form /oauth/login "username=$1" "password=$2" "request=$request" "csrf=$csrf"
+    CURL_EXTRA=()
+}
+
+# decide approve|deny: answers the consent page that came last.
+decide() {
+    local request csrf
+    request=$(hidden request)
+    csrf=$(hidden csrf)
+    CURL_EXTRA=(-b "$JAR" -c "$JAR")
+    form /oauth/consent "decision=$1" "request=$request" "csrf=$csrf"
+    CURL_EXTRA=()
+}
+
+new_browser() {
+    JAR=$SCRATCH/jar-$RANDOM-$RANDOM
+    : >"$JAR"
+}
+
+# parameter NAME: from the query of the Location that came last, decoded.
+parameter() {
+    header Location | tr '?' '&' | tr '&' '\n' | sed -n "s/^$1=//p" | head -n 1 | sed 's/+/ /g; s/%/\\x/g' | xargs -0 printf '%b' |
+        tr -d '\n'
+}
+
+# code USER [NAME=VALUE..]: the whole way to a code, in a new browser.
+code() {
+    local user=$1
+    shift
+    new_browser
+    authorize "$@"
+    sign_in "$user" "$user"
+    authorize "$@"
+    decide approve
+    CODE=$(parameter code)
+}
+
+redeem() {
+    form /oauth/token grant_type=authorization_code "client_id=$CLIENT" "code=$CODE" "redirect_uri=$CALLBACK" \
+        "code_verifier=$VERIFIER" "$@"
+}
+
+refresh() {
+    form /oauth/token grant_type=refresh_token "client_id=$CLIENT" "refresh_token=$1" "${@:2}"
+}
+
+# claim FILTER: from the access token of the last answer.
+claim() {
+    field .access_token | cut -d . -f "${2:-2}" | tr '_-' '/+' | awk '{ while (length($0) % 4) $0 = $0 "="; print }' |
+        base64 -d | "$JQ" -r "$1"
+}
+
+is_page() {
+    case $(header Content-Type) in text/html*) ;; *) return 1 ;; esac
+    [ -z "$(header_lines Location)" ]
+}
+
+# ---- the checks ---------------------------------------------------------------------------------------------------
+
+CURL_EXTRA=()
+build auth-server
+auth_server
+
+echo "# metadata and keys"
+get /.well-known/oauth-authorization-server
+expect "RFC 8414 metadata names the issuer and S256" status 200 header Content-Type application/json \
+    json .issuer "$ISSUER" json .code_challenge_methods_supported '["S256"]' \
+    json .authorization_response_iss_parameter_supported true json .client_id_metadata_document_supported true \
+    where '.token_endpoint_auth_methods_supported | index("none")'
+field 'to_entries[] | select(.value | type == "string" and startswith("http")) | .value' >"$SCRATCH/urls"
+get /.well-known/openid-configuration
+expect "OIDC discovery serves the same" status 200 json .issuer "$ISSUER" json .subject_types_supported '["public"]'
+while read -r url; do
+    path=/${url#*://*/}
+    [ "$url" = "$ISSUER" ] && path=/
+    get "$path"
+    check "$path from the metadata answers" test "$STATUS" != 404 -a "$STATUS" != 000
+done <"$SCRATCH/urls"
+get /.well-known/other
+expect "the rest of /.well-known/ is a JSON 404" status 404 header Content-Type application/json json .error not_found
+get /.well-known/jwks.json
+expect "the key set holds one RS256 key and nothing private" status 200 where '.keys | length == 1' \
+    json '.keys[0].alg' RS256 json '.keys[0].use' sig where '.keys[0] | has("d") | not'
+KID=$(field '.keys[0].kid')
+request /oauth/token -X OPTIONS -H 'Origin: http://localhost:6274' -H 'Access-Control-Request-Method: POST'
+expect "a preflight for the token endpoint passes" status 200 header Access-Control-Allow-Origin '*'
+request /oauth/authorize -X OPTIONS -H 'Origin: http://localhost:6274' -H 'Access-Control-Request-Method: GET'
+expect "the authorization endpoint has no CORS" no-header Access-Control-Allow-Origin
+
+echo "# registration"
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"client_name\":\"Checks\",\"logo_uri\":null,\
+\"token_endpoint_auth_method\":\"none\",\"software_id\":\"x\"}"
+expect "a registration is 201, echoed, without a secret" status 201 header Cache-Control no-store \
+    json .redirect_uris "[\"$CALLBACK\"]" json .software_id x where 'has("client_secret") | not'
+CLIENT=$(field .client_id)
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\
+\"token_endpoint_auth_method\":\"client_secret_basic\"}"
+expect "a secret comes where one is asked for" status 201 json .client_secret_expires_at 0 \
+    where '.client_secret | length == 43'
+SERVICE=$(field '"\(.client_id):\(.client_secret)"')
+for uri in 'javascript:alert(1)' 'data:text/html,x' 'file:///etc/passwd' 'http://evil.example/cb' \
+    'https://a.example/cb#x' 'https://u@a.example/cb' 'https://*.example/cb'; do
+    request /oauth/register --json "{\"redirect_uris\":[\"$uri\"]}"
+    expect "$uri cannot be registered" status 400 json .error invalid_redirect_uri
+done
+request /oauth/register --json '{"redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback"]}'
+expect "a private-use scheme with an authority can" status 201
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"client_name\":\"$(printf '%017000d' 0)\"}"
+expect "a body over 16 KB is refused in JSON" status 413 json .error invalid_request
+
+echo "# authorization"
+new_browser
+authorize client_id=nobody
+expect "an unknown client is a page" status 400 header X-Frame-Options DENY
+check "and not a redirect" is_page
+authorize redirect_uri=https://evil.example/
+expect "an unregistered redirect URI is refused" status 400
+check "and nobody is redirected" is_page
+authorize redirect_uri=http://127.0.0.1:61234/callback
+expect "a loopback port is free" status 200
+for case in 'code_challenge= invalid_request' 'code_challenge_method=plain invalid_request' \
+    'response_type=token unsupported_response_type' 'resource=http://localhost:9000/x invalid_target'; do
+    authorize "${case% *}"
+    expect "${case% *} is sent back as ${case#* }" status 303
+    check "with error, state and iss" is "$(parameter error) $(parameter state) $(parameter iss)" \
+        "${case#* } a b&c $ISSUER"
+done
+new_browser
+authorize
+expect "the login page cannot be framed, cached or scripted" status 200 header X-Frame-Options DENY \
+    header Cache-Control no-store header Referrer-Policy no-referrer \
+    header Content-Security-Policy "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+check "its cookie is HttpOnly and SameSite=Lax" \
+    is "$(header Set-Cookie | sed 's/^[^;]*; //')" 'HttpOnly; SameSite=Lax; Path=/'
+LOGIN_CSRF=$(hidden csrf)
+form /oauth/login username=alice password=alice "request=$(hidden request)" "csrf=$LOGIN_CSRF"
+expect "a login form without the browser's cookie is refused" status 403
+authorize
+sign_in alice wrong
+expect "a wrong password is refused" status 403
+cp "$BODY" "$SCRATCH/wrong"
+authorize
+sign_in nobody wrong
+check "an unknown user gets the same answer" is \
+    "$(sed 's/value="[^"]*"//g' "$BODY")" "$(sed 's/value="[^"]*"//g' "$SCRATCH/wrong")"
+authorize
+sign_in alice alice
+expect "the right one leads back to the authorization endpoint" status 303
+authorize
+expect "which now asks for consent" status 200
+CONSENT=$(hidden request)
+CSRF=$(hidden csrf)
+form /oauth/consent decision=approve "request=$CONSENT" "csrf=$CSRF"
+expect "consent from another browser is refused" status 403
+CURL_EXTRA=(-b "$JAR" -H 'Origin: https://evil.example')
+form /oauth/consent decision=approve "request=$CONSENT" "csrf=$CSRF"
+expect "consent from another origin is refused" status 403
+CURL_EXTRA=()
+authorize
+decide deny
+check "deny is sent back as access_denied" is "$(parameter error) $(parameter iss)" "access_denied $ISSUER"
+authorize
+decide approve
+CODE=$(parameter code)
+check "approve is sent back with code, state and iss" is "${#CODE} $(parameter state) $(parameter iss)" \
+    "43 a b&c $ISSUER"
+
+echo "# tokens"
+redeem code_verifier=wrong
+expect "a repeated parameter is refused" status 400 json .error invalid_request
+form /oauth/token grant_type=authorization_code "client_id=$CLIENT" "code=$CODE" "redirect_uri=$CALLBACK" \
+    code_verifier=another-verifier-of-at-least-43-characters-00
+expect "another verifier is invalid_grant" status 400 json .error invalid_grant
+redeem
+expect "the code becomes tokens" status 200 header Cache-Control no-store json .token_type Bearer \
+    json .expires_in 900 json .scope 'mcp:read mcp:tools mcp:prompts' where '.refresh_token | length == 43'
+ACCESS=$(field .access_token)
+REFRESH=$(field .refresh_token)
+check "the token's header is at+jwt, RS256, with the published kid" is \
+    "$(claim '"\(.typ) \(.alg) \(.kid)"' 1)" "at+jwt RS256 $KID"
+check "its claims name issuer, audience, user, client and roles" is \
+    "$(claim '"\(.iss) \(.aud) \(.sub) \(.client_id) \(.roles | join(","))"')" \
+    "$ISSUER $RESOURCE alice $CLIENT user"
+refresh "$REFRESH" scope=mcp:audit
+expect "more scope on refresh is invalid_scope" status 400 json .error invalid_scope
+refresh "$REFRESH" resource=http://localhost:9000/x
+expect "another resource on refresh is invalid_target" status 400 json .error invalid_target
+refresh "$REFRESH"
+expect "a refresh gives a new refresh token" status 200 where ".refresh_token != \"$REFRESH\""
+SECOND=$(field .refresh_token)
+refresh "$REFRESH"
+expect "within the grace the old one gives the same successor" status 200 json .refresh_token "$SECOND"
+refresh "$SECOND"
+expect "the successor works" status 200
+refresh "$REFRESH"
+expect "after that the old one is reuse" status 400 json .error invalid_grant
+refresh "$SECOND"
+expect "and the family is revoked" status 400 json .error invalid_grant
+redeem
+expect "a second use of the code is invalid_grant" status 400 json .error invalid_grant
+form /oauth/token grant_type=authorization_code client_id=nobody code=x
+expect "an unknown client is 401 invalid_client" status 401 json .error invalid_client
+
+code alice
+for number in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    curl -q -s --noproxy '*' --max-time 15 -o "$SCRATCH/race-$number" -w '%{http_code}\n' "$URL/oauth/token" \
+        --data-urlencode grant_type=authorization_code --data-urlencode "client_id=$CLIENT" \
+        --data-urlencode "code=$CODE" --data-urlencode "redirect_uri=$CALLBACK" \
+        --data-urlencode "code_verifier=$VERIFIER" >"$SCRATCH/status-$number" &
+    RACERS="${RACERS-} $!"
+done
+for racer in $RACERS; do
+    wait "$racer"
+done
+check "of 20 redemptions at once exactly one succeeds" is \
+    "$(cat "$SCRATCH"/status-* | sort | uniq -c | awk '{ print $2 "x" $1 }' | xargs)" '200x1 400x19'
+WINNER=$(grep -l 200 "$SCRATCH"/status-*)
+refresh "$("$JQ" -r .refresh_token "$SCRATCH/race-${WINNER##*-}")"
+expect "and what it gave is revoked" status 400 json .error invalid_grant
+
+echo "# roles"
+code guest 'scope=mcp:read mcp:tools'
+redeem
+expect "a guest lends no mcp:tools" status 200 json .scope mcp:read
+code admin scope=mcp:audit
+redeem
+expect "an admin lends mcp:audit" status 200 json .scope mcp:audit
+
+echo "# ID token, userinfo, introspection, revocation"
+code bob 'scope=openid profile mcp:read' nonce=n-1
+redeem
+expect "with openid there is an ID token" status 200 where '.id_token | split(".") | length == 3'
+ACCESS=$(field .access_token)
+REFRESH=$(field .refresh_token)
+ID_TOKEN=$(field .id_token)
+request /oauth/userinfo -H "Authorization: Bearer $ACCESS"
+expect "userinfo knows the user" status 200 json .sub bob json .preferred_username bob
+request /oauth/userinfo
+expect "userinfo without a token is 401 with a bare challenge" status 401 challenge realm auth-server \
+    no-challenge error
+request /oauth/userinfo -H "Authorization: Bearer $ID_TOKEN"
+expect "an ID token is no access token" status 401 challenge error invalid_token
+form /oauth/introspect "token=$ACCESS"
+expect "introspection is authenticated" status 401 json .error invalid_client
+CURL_EXTRA=(-u "$SERVICE")
+form /oauth/introspect "token=$ACCESS"
+expect "introspection knows the access token" status 200 json .active true json .sub bob json .aud "$RESOURCE"
+form /oauth/introspect token=garbage
+expect "and says active: false for garbage" status 200 json . '{"active":false}'
+CURL_EXTRA=()
+form /oauth/revoke "client_id=$CLIENT" "token=$REFRESH"
+expect "a refresh token can be given back" status 200
+refresh "$REFRESH"
+expect "after which it is invalid_grant" status 400 json .error invalid_grant
+CURL_EXTRA=(-u "$SERVICE")
+form /oauth/introspect "token=$ACCESS"
+expect "and its access token inactive" status 200 json . '{"active":false}'
+CURL_EXTRA=()
+
+echo "# throttling"
+new_browser
+for number in 1 2 3 4 5; do
+    authorize
+    sign_in mallory "guess-$number"
+done
+authorize
+sign_in mallory guess-6
+expect "after five wrong passwords the name waits" status 429
+check "for about half a minute" test "$(header Retry-After)" -gt 20 -a "$(header Retry-After)" -le 30
+
+echo "# README"
+# Its shell lines, one after the other, with this server's address in them.
+awk '/^## Every endpoint/ { on = 1 } /^## Settings/ { on = 0 } on && /^```sh/ { print_on = 1; next }
+    /^```/ { print_on = 0 } print_on' "$ROOT/tools/auth-server/README.md" |
+    sed "s|http://localhost:9001|$URL|g; s/| jq /| '${JQ//\//\\/}' /g" >"$SCRATCH/readme.sh"
+mkdir -p "$SCRATCH/readme"
+readme() { (cd "$SCRATCH/readme" && bash -eu ../readme.sh >../readme.out 2>../readme.err); }
+check "its commands run" readme
+check "as far as knowing the user" grep -q '{"sub":"alice"}' "$SCRATCH/readme.out"
+check "and the token active before it is given back, inactive after" is \
+    "$(grep -o '"active":[a-z]*' "$SCRATCH/readme.out" | xargs)" 'active:true active:false'
+
+echo "# audit"
+check "every decision is one line in the log" \
+    test "$(grep -c 'audit' "$LOG")" -gt 40
+check "a code, a token or a password never is in it" \
+    test -z "$(grep -e "$CODE" -e "$ACCESS" -e "$REFRESH" -e guess- -e "${SERVICE#*:}" "$LOG")"
+
+echo "# key rotation"
+check "rotate-keys works beside the running server" "$BIN/auth-server" rotate-keys --lead 2 \
+    --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db"
+two_keys() { get /.well-known/jwks.json && [ "$(field '.keys | length')" = 2 ]; }
+new_kid() { get /.well-known/jwks.json && [ "$(field '.keys[0].kid')" != "$KID" ]; }
+check "the next key is published" eventually two_keys
+check "first it does not sign, then it does" eventually new_kid
+code alice
+redeem
+check "new tokens carry the new kid" test "$(claim .kid 1)" != "$KID"
+get /.well-known/jwks.json
+expect "and the old key stays published" status 200 where ".keys | map(.kid) | index(\"$KID\")"
+
+echo "# state"
+code alice
+redeem
+REFRESH=$(field .refresh_token)
+USED=$CODE
+launch auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db"
+SECOND_PID=$PID
+eventually ended "$SECOND_PID"
+stop "$SECOND_PID"
+check "a second server on the same file gives up with 1" is "$EXIT" 1
+check "and says why" grep -q 'another auth-server is using the database' "$LOG"
+FIRST=${CHILDREN// /}
+kill -KILL "$FIRST"
+wait "$FIRST" 2>/dev/null
+stop "$FIRST"
+auth_server
+refresh "$REFRESH"
+expect "after kill -9 the refresh token still works" status 200
+CODE=$USED
+redeem
+expect "and the used code is still used" status 400 json .error invalid_grant
+launch auth-server --bind "${URL#http://}" --keys-dir "$SCRATCH/keys" --data "$SCRATCH/other.db"
+TAKEN=$PID
+eventually ended "$TAKEN"
+stop "$TAKEN"
+check "a taken port is one sentence and exit 1" is "$EXIT $(wc -l <"$LOG" | tr -d ' ')" '1 1'
+launch auth-server --bind 0.0.0.0:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/other.db"
+EXPOSED=$PID
+eventually ended "$EXPOSED"
+stop "$EXPOSED"
+check "demo users on an address that is not loopback are refused" is "$EXIT" 1
+check "with the reason" grep -q "demo users' passwords are known" "$LOG"
+LAST=${CHILDREN// /}
+stop "$LAST"
+check "SIGTERM ends the server with 0" is "$EXIT" 0
+
+echo "# an issuer with a path, users from a file"
+HASH=$(printf 'sesame\n' | "$BIN/auth-server" hash-password 2>/dev/null)
+printf '[[users]]\nusername = "carol"\npassword_hash = "%s"\nroles = ["user"]\n' "$HASH" >"$SCRATCH/users.toml"
+start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/path.db" --resource "$RESOURCE" \
+    --issuer http://localhost:9001/tenant --users "$SCRATCH/users.toml"
+for path in /.well-known/oauth-authorization-server/tenant /.well-known/openid-configuration/tenant \
+    /tenant/.well-known/openid-configuration; do
+    get "$path"
+    expect "$path answers" status 200 json .issuer http://localhost:9001/tenant
+done
+get /.well-known/oauth-authorization-server
+expect "the form without the path does not" status 404 json .error not_found
+
+finish

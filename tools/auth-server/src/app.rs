@@ -1,0 +1,144 @@
+//! All routes and the layers around them.
+//!
+//! Two families: what programs call (any origin may read the answers, errors are JSON) and what
+//! browsers navigate to (pages, never framed, never cached).
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde_json::json;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::authorize;
+use crate::consent;
+use crate::cors;
+use crate::error::OAuthError;
+use crate::introspect;
+use crate::jwks;
+use crate::login;
+use crate::metadata;
+use crate::pages;
+use crate::register;
+use crate::revoke;
+use crate::state::AppState;
+use crate::token;
+use crate::userinfo;
+
+/// The whole server as a router. Tests drive it without a socket.
+pub(crate) fn app(state: AppState) -> Router {
+    let config = &state.config;
+    let path = &config.issuer.path;
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.request_timeout());
+    let own = Router::new()
+        .merge(at(path, readable_from_anywhere()).layer(cors::any_origin()))
+        .merge(at(path, for_servers()))
+        .merge(at(path, for_browsers()).layer(middleware::map_response(pages::protect)));
+    let metadata = in_json_405(metadata::router(&config.issuer));
+    Router::new()
+        .route("/health", get(health))
+        .merge(metadata.layer(cors::any_origin()))
+        .merge(own)
+        .fallback(not_found)
+        .layer(timeout)
+        .layer(middleware::from_fn(in_json))
+        .with_state(state)
+}
+
+/// Puts routes under the issuer's path, if it has one.
+fn at(
+    path: &str,
+    router: Router<AppState>,
+) -> Router<AppState> {
+    let router = in_json_405(router);
+    if path.is_empty() {
+        router
+    } else {
+        Router::new().nest(path, router)
+    }
+}
+
+/// Has to come before any layer: set on the outside, it would replace the preflight answers that
+/// the CORS layer gives in the very same place.
+fn in_json_405(router: Router<AppState>) -> Router<AppState> {
+    router.method_not_allowed_fallback(wrong_method)
+}
+
+fn readable_from_anywhere() -> Router<AppState> {
+    Router::new()
+        .route("/.well-known/jwks.json", get(jwks::get))
+        .route("/oauth/token", post(token::post))
+        .route("/oauth/register", post(register::post))
+        .route("/oauth/revoke", post(revoke::post))
+        .route(
+            "/oauth/userinfo",
+            get(userinfo::serve).post(userinfo::serve),
+        )
+}
+
+/// Called by resource servers, with a secret that no page should hold.
+fn for_servers() -> Router<AppState> {
+    Router::new().route("/oauth/introspect", post(introspect::post))
+}
+
+fn for_browsers() -> Router<AppState> {
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/style.css", get(pages::style))
+        .route("/oauth/authorize", get(authorize::get))
+        .route("/oauth/login", post(login::post))
+        .route("/oauth/consent", post(consent::post))
+        .route("/oauth/logout", post(login::sign_out))
+}
+
+async fn health() -> Response {
+    let body = json!({
+        "status": "healthy",
+        "service": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    axum::Json(body).into_response()
+}
+
+/// JSON, also below `/.well-known/`: clients probe several places and read what comes back.
+async fn not_found() -> OAuthError {
+    OAuthError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "There is nothing at this path.",
+    )
+}
+
+async fn wrong_method(method: Method) -> OAuthError {
+    let text = match method {
+        Method::GET | Method::HEAD => "Use POST here.",
+        _ => "Use another method here; the Allow header lists them.",
+    };
+    OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", text)
+}
+
+/// The answers that a layer gives without a body get one.
+async fn in_json(
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let bare = !response.headers().contains_key(header::CONTENT_TYPE);
+    match response.status() {
+        StatusCode::REQUEST_TIMEOUT if bare => OAuthError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "invalid_request",
+            "The request took too long to arrive.",
+        )
+        .into_response(),
+        _ => response,
+    }
+}

@@ -1,0 +1,208 @@
+//! Clients: where they come from, and what is known about one.
+//!
+//! Three sources: a TOML file (pre-registered), RFC 7591 registration, and Client ID Metadata
+//! Documents. All describe themselves with the same metadata (RFC 7591 section 2), so one
+//! function reads it for all three; what differs is who vouches for it, and the consent page says.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::ensure;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::redirect;
+use crate::users;
+
+/// Most redirect URIs that one client may have.
+pub(crate) const MAX_REDIRECT_URIS: usize = 10;
+
+/// What a client may do at the token endpoint. `none` means it proves itself by PKCE alone.
+pub(crate) const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
+
+/// Who vouches for the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The operator, in a file.
+    File,
+    /// Nobody: the client registered itself.
+    Registration,
+    /// The owner of the host in its `client_id`.
+    Document,
+}
+
+impl Source {
+    /// As stored.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Registration => "registration",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// How a client's secret is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum SecretHash {
+    /// Made here, 256 random bits: a fast hash is enough.
+    Sha256(String),
+    /// Chosen by a person, in the clients file.
+    Argon2(String),
+}
+
+/// The metadata of a client, as far as this server uses it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Metadata {
+    pub(crate) redirect_uris: Vec<String>,
+    #[serde(default)]
+    pub(crate) client_name: Option<String>,
+    #[serde(default)]
+    pub(crate) grant_types: Option<Vec<String>>,
+}
+
+/// One client.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    pub(crate) source: Source,
+    pub(crate) metadata: Metadata,
+    /// `None` for a public client.
+    pub(crate) secret: Option<SecretHash>,
+}
+
+impl Client {
+    /// The registered redirect URI that the requested one is, or the only one where none is
+    /// requested. The result is what may be redirected to.
+    pub(crate) fn redirect_uri(
+        &self,
+        requested: Option<&str>,
+    ) -> Option<String> {
+        let registered = &self.metadata.redirect_uris;
+        match (requested, registered.as_slice()) {
+            (Some(uri), _) => registered
+                .iter()
+                .any(|known| redirect::matches(known, uri))
+                .then(|| uri.to_owned()),
+            (None, [only]) => Some(only.clone()),
+            (None, _) => None,
+        }
+    }
+
+    /// Whether it gets refresh tokens: unless it says that it uses other grants only. Clients
+    /// that leave `grant_types` out mean "what you have".
+    pub(crate) fn may_refresh(&self) -> bool {
+        self.metadata
+            .grant_types
+            .as_ref()
+            .is_none_or(|grants| grants.iter().any(|grant| grant == "refresh_token"))
+    }
+
+    /// The name it gives itself, made harmless for a page: no control characters, none that
+    /// reverse the writing direction, at most 80 characters.
+    pub(crate) fn display_name(&self) -> String {
+        let name = self.metadata.client_name.as_deref().unwrap_or_default();
+        let name: String = name.chars().filter(|c| is_harmless(*c)).take(80).collect();
+        let name = name.trim();
+        if name.is_empty() {
+            "A client without a name".to_owned()
+        } else {
+            name.to_owned()
+        }
+    }
+}
+
+/// Directional marks and overrides (U+202A.., U+2066..) can make a page read differently from
+/// what it says, zero-width ones make two names look the same.
+fn is_harmless(c: char) -> bool {
+    let misleading = matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !c.is_control() && !misleading
+}
+
+/// Takes out null members at every depth: absent is absent (some clients refuse nulls).
+pub(crate) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, member)| !member.is_null())
+            .map(|(name, member)| (name, without_nulls(member)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}
+
+/// The pre-registered clients.
+pub(crate) type Preregistered = HashMap<String, Client>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    clients: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    client_id: String,
+    client_name: Option<String>,
+    redirect_uris: Vec<String>,
+    grant_types: Option<Vec<String>>,
+    /// An argon2 hash; without it the client is public.
+    client_secret_hash: Option<String>,
+}
+
+/// Reads the pre-registered clients; none without a file.
+pub(crate) fn load(file: Option<&Path>) -> Result<Preregistered> {
+    let Some(path) = file else {
+        return Ok(Preregistered::new());
+    };
+    read(path).with_context(|| format!("--clients {}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Preregistered> {
+    let text = std::fs::read_to_string(path).context("cannot read the file")?;
+    let file: File = toml::from_str(&text).context("cannot read the clients in it")?;
+    let mut clients = Preregistered::new();
+    for entry in file.clients {
+        let client = entry.check()?;
+        let twice = clients.insert(client.id.clone(), client);
+        ensure!(twice.is_none(), "a client_id is there twice");
+    }
+    Ok(clients)
+}
+
+impl Entry {
+    fn check(self) -> Result<Client> {
+        let id = self.client_id;
+        ensure!(!id.is_empty(), "a client has an empty client_id");
+        for uri in &self.redirect_uris {
+            redirect::check(uri).map_err(|why| anyhow!("client {id:?}: {why}"))?;
+        }
+        let hash = self.client_secret_hash;
+        ensure!(
+            hash.as_deref().is_none_or(users::is_hash),
+            "the client_secret_hash of {id:?} is not an argon2 hash: make one with \
+             `cargo run -p auth-server -- hash-password`"
+        );
+        Ok(Client {
+            id,
+            source: Source::File,
+            metadata: Metadata {
+                redirect_uris: self.redirect_uris,
+                client_name: self.client_name,
+                grant_types: self.grant_types,
+            },
+            secret: hash.map(SecretHash::Argon2),
+        })
+    }
+}

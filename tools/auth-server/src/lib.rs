@@ -1,0 +1,57 @@
+//! A small OAuth 2.1 authorization server, for development and workshops.
+//!
+//! It lets a real MCP client log a user in, in a browser or headlessly, and hands out RS256
+//! access tokens (RFC 9068) that the servers of this workspace verify. One module per concept:
+//!
+//! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `token`,
+//!   `register`, `revoke`, `introspect`, `userinfo`, `pages`
+//! - what it is about: `clients`, `cimd`, `redirect`, `users`, `scopes`, `resource`
+//! - what it rests on: `config`, `store`, `keys`, `mint`, `session`, `limits`, `audit`,
+//!   `clock`, `secret`, `net`, `params`, `error`
+//!
+//! Left out: everything a production server needs beyond the protocol, such as account recovery,
+//! second factors, key storage in hardware, several replicas, and administration.
+
+mod app;
+mod audit;
+mod authorize;
+mod cimd;
+mod client_auth;
+mod clients;
+mod clock;
+pub mod config;
+mod consent;
+mod cors;
+mod error;
+mod introspect;
+mod jwks;
+mod keys;
+mod limits;
+mod login;
+mod metadata;
+mod mint;
+mod net;
+mod pages;
+mod params;
+mod redirect;
+mod register;
+mod resource;
+mod revoke;
+mod scopes;
+mod secret;
+mod server;
+mod session;
+mod state;
+mod store;
+mod throttle;
+mod token;
+mod userinfo;
+mod users;
+
+use app::app;
+pub use server::hash_password;
+pub use server::rotate_keys;
+pub use server::serve;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What a client reads first: RFC 8414 authorization server metadata, which is also the OpenID
+//! Connect discovery document.
+//!
+//! One document, served wherever a client may look for it. No member is null, and every URL in
+//! it answers.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::clients::AUTH_METHODS;
+use crate::config::Issuer;
+use crate::scopes;
+use crate::state::AppState;
+
+/// Routes of the document: RFC 8414 section 3.1 inserts the well-known part before the issuer's
+/// path, OpenID Connect Discovery section 4 appends it. Without a path both are the same.
+pub(crate) fn router(issuer: &Issuer) -> Router<AppState> {
+    let mut paths = Vec::new();
+    for document in ["oauth-authorization-server", "openid-configuration"] {
+        paths.push(format!("/.well-known/{document}{}", issuer.path));
+        paths.push(format!("{}/.well-known/{document}", issuer.path));
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+        .iter()
+        .fold(Router::new(), |router, path| router.route(path, get(serve)))
+}
+
+async fn serve(State(state): State<AppState>) -> Response {
+    let cache = [(header::CACHE_CONTROL, "public, max-age=300")];
+    (cache, Json(document(&state.config.issuer))).into_response()
+}
+
+/// The document. Members beyond RFC 8414's required ones are there because real clients refuse
+/// servers without them: `code_challenge_methods_supported` above all.
+fn document(issuer: &Issuer) -> Value {
+    let scopes: Vec<_> = scopes::ALL.iter().map(|(name, _)| name).collect();
+    let with_secret: Vec<_> = AUTH_METHODS.iter().filter(|m| **m != "none").collect();
+    json!({
+        "issuer": issuer.text,
+        "authorization_endpoint": issuer.url("/oauth/authorize"),
+        "token_endpoint": issuer.url("/oauth/token"),
+        "registration_endpoint": issuer.url("/oauth/register"),
+        "revocation_endpoint": issuer.url("/oauth/revoke"),
+        "introspection_endpoint": issuer.url("/oauth/introspect"),
+        "userinfo_endpoint": issuer.url("/oauth/userinfo"),
+        "jwks_uri": issuer.url("/.well-known/jwks.json"),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": with_secret,
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": true,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "name", "preferred_username",
+        ],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    })
+}

@@ -1,0 +1,106 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use anyhow::anyhow;
+
+use crate::cimd::Documents;
+use crate::clients;
+use crate::clients::Client;
+use crate::clients::Preregistered;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::keys::Keyring;
+use crate::limits::PerAddress;
+use crate::secret::Sealer;
+use crate::store;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::throttle::Throttle;
+use crate::users::Users;
+
+/// The server's state; clones share it.
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<Inner>);
+
+/// The parts, each in the module of its name.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) keys: Keyring,
+    /// Whether the signing key was made at this start.
+    pub(crate) made_keys: bool,
+    pub(crate) users: Arc<Users>,
+    pub(crate) preregistered: Preregistered,
+    pub(crate) documents: Documents,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) throttle: Throttle,
+    pub(crate) registrations: PerAddress,
+    pub(crate) logins: PerAddress,
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// How long a replaced key stays published after the last token it signed: clocks differ.
+const KEY_LEEWAY: i64 = 60;
+
+impl AppState {
+    /// Opens the database, loads or makes the keys, reads users and clients. Errors are one
+    /// sentence for the person who starts the server.
+    pub(crate) fn open(
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self> {
+        let settings = config.settings.clone();
+        let users = Users::load(settings.users.as_deref())?;
+        let preregistered = clients::load(settings.clients.as_deref())?;
+        let store = Store::open(&settings.data)?;
+        let seal_key = store.seal_key().map_err(|error| anyhow!("{error}"))?;
+        let retention = settings.access_ttl + KEY_LEEWAY;
+        let (keys, made_keys) = Keyring::open(settings.keys_dir, retention, &store, clock.now())?;
+        Ok(Self(Arc::new(Inner {
+            clock,
+            keys,
+            made_keys,
+            users: Arc::new(users),
+            preregistered,
+            documents: Documents::new(settings.allow_loopback_client_metadata),
+            sealer: Arc::new(Sealer::new(&seal_key)),
+            throttle: Throttle::default(),
+            registrations: PerAddress::new(settings.registrations_per_minute),
+            logins: PerAddress::new(settings.logins_per_minute),
+            store,
+            config,
+        })))
+    }
+
+    /// The time in seconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// A client that is known without fetching anything: from the file, registered, or a
+    /// document seen before (however old the copy).
+    pub(crate) async fn known_client(
+        &self,
+        id: &str,
+    ) -> Result<Option<Client>, StoreError> {
+        if let Some(client) = self.preregistered.get(id) {
+            return Ok(Some(client.clone()));
+        }
+        let id = id.to_owned();
+        let stored = self
+            .store
+            .run(move |tx| store::clients::find(tx, &id))
+            .await?;
+        Ok(stored.map(|stored| stored.client))
+    }
+}

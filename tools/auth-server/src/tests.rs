@@ -1,0 +1,12 @@
+//! The server as its callers see it: every test drives the whole router, and asserts status,
+//! header and JSON member. Time passes by the clock's `advance`, never by waiting.
+
+mod authorize;
+mod clients;
+pub(crate) mod harness;
+mod limits;
+mod metadata;
+mod refresh;
+mod state;
+mod token;
+mod tokens;
