@@ -54,7 +54,7 @@ pub(crate) async fn post(
     Peer(address): Peer,
     form: Form,
 ) -> Response {
-    if let Err(seconds) = state.logins.check(address) {
+    if let Err(seconds) = state.logins.check(&address) {
         return too_many(&state, &form, seconds, "address");
     }
     sign_in(&state, &form)

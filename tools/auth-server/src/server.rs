@@ -136,6 +136,7 @@ async fn refresh_keys(state: &AppState) {
 async fn clean_up(state: &AppState) {
     state.registrations.clean_up();
     state.logins.clean_up();
+    state.fetches.clean_up();
     if let Err(error) = state.store.clean_up(state.now()).await {
         tracing::error!(%error, "the clean-up failed");
     }
@@ -153,7 +154,7 @@ fn announce(
     } else {
         ""
     };
-    tracing::info!("auth-server listens on http://{address}, its issuer is {issuer}");
+    tracing::info!("auth-server is listening on http://{address}, its issuer is {issuer}");
     tracing::info!(
         "signing key {} in {keys}{made}",
         state.keys.ring().signer.kid()
