@@ -354,8 +354,8 @@ check "and the token active before it is given back, inactive after" is \
 echo "# audit"
 check "every decision is one line in the log" \
     test "$(grep -c 'audit' "$LOG")" -gt 40
-check "a code, a token or a password never is in it" \
-    test -z "$(grep -e "$CODE" -e "$ACCESS" -e "$REFRESH" -e guess- -e "${SERVICE#*:}" "$LOG")"
+check "a code, a token, a password or the name of nobody never is in it" \
+    test -z "$(grep -e "$CODE" -e "$ACCESS" -e "$REFRESH" -e guess- -e mallory -e "${SERVICE#*:}" "$LOG")"
 
 echo "# key rotation"
 check "rotate-keys works beside the running server" "$BIN/auth-server" rotate-keys --lead 2 \
