@@ -102,11 +102,17 @@ open_session() {
         *) ln -s "$file" "$SESSION/home/" ;;
         esac
     done
-    # cargo works on the workspace, but what it runs works in the folder of the session.
+    # cargo works on the workspace, but what it runs works in the folder of the session. Where the binaries are built
+    # already, `cargo run -p NAME` is that binary.
     cat >"$SESSION/bin/cargo" <<END
 #!/usr/bin/env bash
 command=\$1
 shift
+if [ "\$command" = run ] && [ -n "${CHECKS_BIN-}" ] && [[ "\$*" =~ ^(-q\ |--quiet\ )?-p\ ([a-z0-9-]+)(\ --\ .*|\ --)?\$ ]]; then
+    while [ \$# -gt 0 ] && [ "\$1" != -- ]; do shift; done
+    [ \$# -eq 0 ] || shift
+    exec "${CHECKS_BIN-}/\${BASH_REMATCH[2]}" "\$@"
+fi
 exec "$(command -v cargo)" "\$command" --manifest-path "$ROOT/Cargo.toml" "\$@"
 END
     chmod +x "$SESSION/bin/cargo"

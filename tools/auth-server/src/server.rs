@@ -155,8 +155,7 @@ fn announce(
     } else {
         ""
     };
-    tracing::info!("auth-server is listening, try: curl http://{address}/health");
-    tracing::info!("its issuer is {issuer}");
+    tracing::info!("auth-server is listening on http://{address}, its issuer is {issuer}");
     tracing::info!(
         "signing key {} in {keys}{made}",
         state.keys.ring().signer.kid()

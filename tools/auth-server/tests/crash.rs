@@ -88,7 +88,7 @@ impl Drop for Server {
 fn address(line: &str) -> Option<String> {
     let start = line.find("http://127.0.0.1:")?;
     let rest = &line[start..];
-    let end = rest.find("/health").unwrap_or(rest.len());
+    let end = rest.find(',').unwrap_or(rest.len());
     Some(rest[..end].to_owned())
 }
 
