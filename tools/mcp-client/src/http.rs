@@ -1,0 +1,328 @@
+//! One request, one answer, both recorded.
+//!
+//! Redirects are never followed by themselves: each one is an exchange to look at, and a client
+//! that follows them blindly carries tokens to places nobody checked. Left out: connection reuse
+//! as something to see, HTTP/2, compression.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use url::Url;
+
+use crate::exchange::Message;
+use crate::exchange::Note;
+use crate::exchange::Recorder;
+use crate::page;
+use crate::redact;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Metadata documents have a few kilobytes, tool results rarely more; in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The headers of an answer that are part of the story.
+const SHOWN: [&str; 8] = [
+    "WWW-Authenticate",
+    "Location",
+    "Content-Type",
+    "Retry-After",
+    "Allow",
+    "Set-Cookie",
+    "Mcp-Session-Id",
+    "Cache-Control",
+];
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(
+        method: Method,
+        url: impl Into<String>,
+    ) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn get(url: impl Into<String>) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A GET that asks for JSON, as clients ask for metadata.
+    pub(crate) fn get_json(url: impl Into<String>) -> Self {
+        Self::get(url).header("Accept", "application/json")
+    }
+
+    pub(crate) fn form(
+        url: impl Into<String>,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        Self::new(Method::POST, url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body)
+    }
+
+    pub(crate) fn json(
+        url: impl Into<String>,
+        body: &Value,
+    ) -> Self {
+        Self::new(Method::POST, url)
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+    }
+
+    pub(crate) fn header(
+        mut self,
+        name: &str,
+        value: impl Into<String>,
+    ) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn body(
+        mut self,
+        body: String,
+    ) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The value of a header that is to be sent.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+    ) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn shown(&self) -> Message {
+        let (target, mut lines) = redact::target(&self.url);
+        if let Some(body) = &self.body {
+            let form = self
+                .find("Content-Type")
+                .is_some_and(|t| t.contains("urlencoded"));
+            let body = match form {
+                true => redact::form(body),
+                false => redact::json(body).unwrap_or_else(|| redact::text(body)),
+            };
+            lines = format!("{lines}\n{body}")
+                .trim_start_matches('\n')
+                .to_owned();
+        }
+        let header = |(name, value): &(String, String)| (name.clone(), redact::header(name, value));
+        Message {
+            start: format!("{} {target}", self.method),
+            headers: self.headers.iter().map(header).collect(),
+            body: lines,
+        }
+    }
+}
+
+/// An answer, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    /// The header's value, several joined by commas; empty when absent.
+    pub(crate) fn header(
+        &self,
+        name: &str,
+    ) -> String {
+        let values = self.headers.get_all(name).iter();
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        values.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The body as JSON: `null` where it is none. From an event stream, the last message.
+    pub(crate) fn json(&self) -> Value {
+        if self.header("Content-Type").starts_with("text/event-stream") {
+            let data = self
+                .body
+                .lines()
+                .filter_map(|line| line.strip_prefix("data:"));
+            let messages = data.filter_map(|data| serde_json::from_str(data.trim()).ok());
+            return messages.fold(Value::Null, |_, message| message);
+        }
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// `401 Unauthorized`.
+    pub(crate) fn status_text(&self) -> String {
+        let name = reqwest::StatusCode::from_u16(self.status).ok();
+        let name = name
+            .and_then(|code| code.canonical_reason())
+            .unwrap_or_default();
+        format!("{} {name}", self.status).trim_end().to_owned()
+    }
+
+    fn shown(&self) -> Message {
+        let mut headers = Vec::new();
+        for name in SHOWN {
+            for value in self.headers.get_all(name) {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                headers.push((name.to_owned(), redact::header(name, &value)));
+            }
+        }
+        let is_page = self.header("Content-Type").starts_with("text/html");
+        let body = match is_page {
+            true => page::summary(&self.body),
+            false => redact::json(&self.body).unwrap_or_else(|| cut(&redact::text(&self.body))),
+        };
+        Message {
+            start: format!("HTTP/1.1 {}", self.status_text()),
+            headers,
+            body,
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(1500) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// The HTTP client and the record of what it did.
+pub(crate) struct Http {
+    client: reqwest::Client,
+    pub(crate) recorder: Recorder,
+}
+
+impl Http {
+    /// `target` is the server that will be talked to: where it lies on this machine, no proxy of
+    /// the environment comes in between.
+    pub(crate) fn new(
+        recorder: Recorder,
+        target: &str,
+    ) -> Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .user_agent(concat!("mcp-client/", env!("CARGO_PKG_VERSION")));
+        if Url::parse(target).is_ok_and(|url| is_loopback(&url)) {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().context("no HTTP client could be made")?;
+        Ok(Self {
+            client,
+            recorder,
+        })
+    }
+
+    /// Sends a request and records the exchange.
+    pub(crate) async fn send(
+        &mut self,
+        note: Note,
+        request: Outgoing,
+    ) -> Result<Reply> {
+        let reply = self.quiet(&request).await?;
+        self.recorder.exchange(note, request.shown(), reply.shown());
+        Ok(reply)
+    }
+
+    /// Sends a request that is no part of the story.
+    pub(crate) async fn quiet(
+        &self,
+        request: &Outgoing,
+    ) -> Result<Reply> {
+        let mut builder = self.client.request(request.method.clone(), &request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let sent = builder
+            .send()
+            .await
+            .map_err(|error| unreachable(&request.url, error));
+        read(sent?).await
+    }
+
+    /// Records what another connection saw: the browser's call at our own listener.
+    pub(crate) fn note(
+        &mut self,
+        note: Note,
+        request: &Outgoing,
+        reply: &Reply,
+    ) {
+        self.recorder.exchange(note, request.shown(), reply.shown());
+    }
+}
+
+/// One sentence that ends with the innermost cause.
+fn unreachable(
+    url: &str,
+    error: reqwest::Error,
+) -> anyhow::Error {
+    let error = error.without_url();
+    let cause = anyhow::Error::new(error).root_cause().to_string();
+    anyhow!("no answer from {}: {cause}", redact::url(url))
+}
+
+/// Reads the body up to a limit, and an event stream only up to the answer: servers may leave it
+/// open.
+async fn read(mut response: reqwest::Response) -> Result<Reply> {
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: String::new(),
+    };
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
+        bytes.extend_from_slice(&chunk);
+        anyhow::ensure!(bytes.len() <= MAX_BODY, "the answer is larger than 1 MiB");
+        reply.body = String::from_utf8_lossy(&bytes).into_owned();
+        if reply.body.ends_with("\n\n") || reply.body.ends_with("\r\n\r\n") {
+            let message = reply.json();
+            if message.get("result").is_some() || message.get("error").is_some() {
+                break;
+            }
+        }
+    }
+    Ok(reply)
+}
+
+/// Whether a URL points to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a URL may carry tokens: https, or http on this machine (OAuth 2.1, section 1.5).
+pub(crate) fn is_safe(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))
+}

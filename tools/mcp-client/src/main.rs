@@ -1,0 +1,248 @@
+//! The client's side of MCP authorization: `walk` narrates a login, `call`, `prompt` and `tools`
+//! just use one.
+
+mod browser;
+mod cache;
+mod call;
+mod callback;
+mod challenge;
+mod discovery;
+mod exchange;
+mod http;
+mod jwt;
+mod login;
+mod mcp;
+mod page;
+mod print;
+mod redact;
+mod register;
+mod session;
+mod walk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use anyhow::anyhow;
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::browser::User;
+use crate::cache::Cache;
+use crate::exchange::Recorder;
+use crate::http::Http;
+use crate::login::How;
+use crate::print::Printer;
+use crate::register::Given;
+use crate::session::Session;
+use crate::walk::Plan;
+
+/// Logs in to MCP servers and shows how: every exchange, with its reason and its clause
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Narrate the whole authorization flow against a server
+    Walk(WalkArgs),
+    /// Call one tool and print its result
+    Call(OneArgs),
+    /// Get one prompt and print its messages
+    Prompt(OneArgs),
+    /// List the tools
+    Tools(ToolsArgs),
+}
+
+#[derive(Args)]
+struct ToolsArgs {
+    /// URL of the MCP endpoint
+    url: String,
+
+    #[command(flatten)]
+    login: LoginArgs,
+
+    /// Folder of the cached logins [default: mcp-client in the user's cache folder]
+    #[arg(long, env = "MCP_CLIENT_CACHE", value_name = "FOLDER")]
+    cache_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct OneArgs {
+    #[command(flatten)]
+    server: ToolsArgs,
+
+    /// Name of the tool or prompt
+    name: String,
+
+    /// Arguments: key=value, where the value may be JSON
+    #[arg(value_name = "KEY=VALUE")]
+    arguments: Vec<String>,
+}
+
+impl ToolsArgs {
+    fn session(&self) -> Result<Session> {
+        let http = Http::new(Recorder::new(None), &self.url)?;
+        let cache = Cache::open(self.cache_dir.clone())?;
+        let token = self.login.token.clone();
+        Ok(Session::new(
+            http,
+            &self.url,
+            self.login.how(),
+            token,
+            cache,
+        ))
+    }
+}
+
+/// How to log in.
+#[derive(Args, Clone)]
+struct LoginArgs {
+    /// Log in without a browser, as this user of a development server (user:password)
+    #[arg(long, value_name = "USER:PASSWORD")]
+    r#as: Option<User>,
+
+    /// Use this access token instead of logging in
+    #[arg(long, env = "MCP_CLIENT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// For a machine without a browser: print the address, and take the one you end up at
+    #[arg(long)]
+    paste_callback: bool,
+
+    /// Port of the callback on this machine [default: a free one]
+    #[arg(long)]
+    callback_port: Option<u16>,
+
+    /// Client id that the authorization server knows already
+    #[arg(long)]
+    client_id: Option<String>,
+
+    /// Secret of that client
+    #[arg(long, env = "MCP_CLIENT_SECRET", hide_env_values = true)]
+    client_secret: Option<String>,
+
+    /// URL of this client's metadata document, used where the authorization server reads such
+    #[arg(long, value_name = "URL")]
+    client_metadata_url: Option<String>,
+
+    /// Authorization server to use where the MCP server names none
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+}
+
+impl LoginArgs {
+    fn how(&self) -> How {
+        How {
+            user: self.r#as.clone(),
+            paste: self.paste_callback,
+            port: self.callback_port,
+            given: Given {
+                client_id: self.client_id.clone(),
+                client_secret: self.client_secret.clone(),
+                metadata_url: self.client_metadata_url.clone(),
+            },
+            issuer: self.issuer.clone(),
+        }
+    }
+}
+
+#[derive(Args)]
+struct WalkArgs {
+    /// URL of the MCP endpoint
+    url: String,
+
+    #[command(flatten)]
+    login: LoginArgs,
+
+    /// Scopes of the first login, separated by spaces [default: the first that the server names]
+    #[arg(long)]
+    scope: Option<String>,
+
+    /// Tool to call [default: one that is harmless]
+    #[arg(long, value_name = "NAME")]
+    tool: Option<String>,
+
+    /// Arguments of the tool: key=value, where the value may be JSON
+    #[arg(requires = "tool", value_name = "KEY=VALUE")]
+    arguments: Vec<String>,
+
+    /// Wait for Enter after each exchange
+    #[arg(long)]
+    step: bool,
+
+    /// Show the exchanges only, without reasons and clauses
+    #[arg(long)]
+    no_explain: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Walk(args) => walk_command(args).await,
+        Command::Call(args) => one_command(args, true).await,
+        Command::Prompt(args) => one_command(args, false).await,
+        Command::Tools(args) => tools_command(args).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
+    let arguments = arguments(&args.arguments)?;
+    let plan = Plan {
+        how: args.login.how(),
+        token: args.login.token.clone(),
+        scope: args.scope,
+        tool: args.tool.map(|name| (name, arguments)),
+    };
+    let printer = Printer::new(!args.no_explain, args.step);
+    let mut http = Http::new(Recorder::new(Some(printer)), &args.url)?;
+    walk::walk(&mut http, &args.url, &plan).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn one_command(
+    args: OneArgs,
+    is_tool: bool,
+) -> Result<ExitCode> {
+    let session = args.server.session()?;
+    let mut arguments = arguments(&args.arguments)?;
+    if is_tool {
+        return call::tool(session, &args.name, arguments).await;
+    }
+    // Arguments of a prompt are strings, whatever they look like.
+    for (key, value) in args
+        .arguments
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+    {
+        arguments[key] = json!(value);
+    }
+    call::prompt(session, &args.name, arguments).await
+}
+
+async fn tools_command(args: ToolsArgs) -> Result<ExitCode> {
+    call::tools(args.session()?).await
+}
+
+/// `key=value` pairs as an object; a value that is JSON keeps its type.
+fn arguments(pairs: &[String]) -> Result<Value> {
+    let mut object = json!({});
+    for pair in pairs {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| anyhow!("{pair:?} is no argument: write key=value"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        object[key] = value;
+    }
+    Ok(object)
+}

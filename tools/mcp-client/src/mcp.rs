@@ -1,0 +1,190 @@
+//! Speaking MCP over Streamable HTTP, in both eras.
+//!
+//! A modern server (2026-07-28) is asked directly, with the version in every request. An older one
+//! is greeted with `initialize` first. Spec: MCP 2026-07-28, basic/transports/streamable-http and
+//! basic/versioning. Left out: requests of the server to the client, and resuming streams.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::Method;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::http::Outgoing;
+use crate::http::Reply;
+
+/// The version of the modern era.
+pub(crate) const MODERN: &str = "2026-07-28";
+
+/// The newest version of the handshake era.
+pub(crate) const HANDSHAKE: &str = "2025-11-25";
+
+/// How to talk to a server.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Era {
+    Modern,
+    /// With the version that was agreed on, and the session where the server keeps one.
+    Handshake {
+        version: String,
+        session: Option<String>,
+    },
+}
+
+/// One MCP endpoint and what is known about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    pub(crate) token: Option<String>,
+    pub(crate) era: Era,
+    next_id: u64,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        url: &str,
+        token: Option<String>,
+    ) -> Self {
+        Self {
+            url: url.to_owned(),
+            token,
+            era: Era::Modern,
+            next_id: 1,
+        }
+    }
+
+    /// A request with everything that the era asks for, and the token in its header.
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Outgoing {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut params = params;
+        if self.era == Era::Modern {
+            params["_meta"] = meta();
+        }
+        // Written out, so that the members stand in the order in which people read them.
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        self.outgoing(method, params["name"].as_str(), body)
+    }
+
+    /// A notification: no id, no answer.
+    pub(crate) fn notification(
+        &self,
+        method: &str,
+    ) -> Outgoing {
+        let body = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
+        self.outgoing(method, None, body)
+    }
+
+    fn outgoing(
+        &self,
+        method: &str,
+        name: Option<&str>,
+        body: String,
+    ) -> Outgoing {
+        let mut request = Outgoing::new(Method::POST, &self.url)
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream")
+            .body(body);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        match &self.era {
+            Era::Modern => {
+                request = request
+                    .header("MCP-Protocol-Version", MODERN)
+                    .header("Mcp-Method", method);
+                if let Some(name) = name {
+                    request = request.header("Mcp-Name", encode_name(name));
+                }
+            }
+            Era::Handshake {
+                version,
+                session,
+            } => {
+                if method != "initialize" {
+                    request = request.header("MCP-Protocol-Version", version);
+                }
+                if let Some(session) = session {
+                    request = request.header("Mcp-Session-Id", session);
+                }
+            }
+        }
+        request
+    }
+
+    /// The greeting of the handshake era.
+    pub(crate) fn initialize(&mut self) -> Outgoing {
+        self.era = Era::Handshake {
+            version: HANDSHAKE.to_owned(),
+            session: None,
+        };
+        let params = json!({
+            "protocolVersion": HANDSHAKE,
+            "capabilities": {},
+            "clientInfo": {"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")},
+        });
+        self.request("initialize", params)
+    }
+
+    /// Takes version and session from the answer to `initialize`.
+    pub(crate) fn agree(
+        &mut self,
+        reply: &Reply,
+    ) {
+        let version = reply.json()["result"]["protocolVersion"]
+            .as_str()
+            .map(str::to_owned);
+        let session = reply.header("Mcp-Session-Id");
+        self.era = Era::Handshake {
+            version: version.unwrap_or_else(|| HANDSHAKE.to_owned()),
+            session: (!session.is_empty()).then_some(session),
+        };
+    }
+}
+
+fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {
+            "name": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+    })
+}
+
+/// A name that a header cannot carry as it is goes in Base64 (Streamable HTTP, "Value Encoding").
+fn encode_name(name: &str) -> String {
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    match is_plain && name.trim() == name && !name.starts_with("=?base64?") {
+        true => name.to_owned(),
+        false => format!("=?base64?{}?=", BASE64_STANDARD.encode(name)),
+    }
+}
+
+/// Whether the answer to a modern request comes from a server that knows the modern era.
+pub(crate) fn is_modern(reply: &Reply) -> bool {
+    let json = reply.json();
+    match json["error"]["code"].as_i64() {
+        Some(code) => matches!(code, -32022..=-32020),
+        None => json["result"]["supportedVersions"].is_array(),
+    }
+}
+
+/// What went wrong, in one line: the JSON-RPC error, an OAuth error, or the status.
+pub(crate) fn problem(reply: &Reply) -> Option<String> {
+    let json = reply.json();
+    if let Some(message) = json["error"]["message"].as_str() {
+        return Some(format!("{} ({})", message, json["error"]["code"]));
+    }
+    if let Some(message) = json["error_description"].as_str() {
+        return Some(message.to_owned());
+    }
+    (reply.status >= 300).then(|| reply.status_text())
+}

@@ -1,0 +1,242 @@
+//! A quiet client: it logs in when it must, steps up when it must, and remembers.
+//!
+//! What `walk` tells at length, `call`, `prompt` and `tools` simply do. Spec: MCP 2026-07-28,
+//! basic/authorization. Left out: pages of lists after the first, and asking the server again for
+//! its era.
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cache;
+use crate::cache::Cache;
+use crate::cache::Entry;
+use crate::challenge::Challenge;
+use crate::discovery;
+use crate::exchange::Note;
+use crate::http::Http;
+use crate::http::Reply;
+use crate::login;
+use crate::login::Grant;
+use crate::login::How;
+use crate::login::Login;
+use crate::login::Way;
+use crate::mcp;
+use crate::mcp::Endpoint;
+use crate::register::Client;
+use crate::walk::union;
+
+/// First call, login, refresh, step-up, and once more: beyond that the server asks in circles.
+const MAX_ROUNDS: usize = 5;
+
+/// A connection to one server as one user.
+pub(crate) struct Session {
+    pub(crate) http: Http,
+    endpoint: Endpoint,
+    how: How,
+    cache: Cache,
+    key: String,
+    entry: Option<Entry>,
+    login: Option<Login>,
+    /// Whether the token was given, and is all there is.
+    fixed: bool,
+    /// Whether the user has logged in during this run.
+    asked: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        http: Http,
+        url: &str,
+        how: How,
+        token: Option<String>,
+        cache: Cache,
+    ) -> Self {
+        let key = cache::key(url, how.user.as_ref().map(|user| user.name.as_str()));
+        let entry = cache.find(&key).filter(|_| token.is_none());
+        let fixed = token.is_some();
+        let fresh = entry.as_ref().filter(|entry| entry.is_fresh());
+        let token = token.or_else(|| fresh.map(|entry| entry.access_token.clone()));
+        Self {
+            http,
+            endpoint: Endpoint::new(url, token),
+            how,
+            cache,
+            key,
+            entry,
+            login: None,
+            fixed,
+            asked: false,
+        }
+    }
+
+    /// Learns which era the server is of, logging in on the way where it must.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        let reply = self.ask("server/discover", json!({})).await?;
+        if mcp::is_modern(&reply) {
+            return Ok(());
+        }
+        let request = self.endpoint.initialize();
+        let reply = self.http.send(quiet_note(), request).await?;
+        if !reply.json()["result"].is_object() {
+            let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
+            bail!("this is no MCP server that we can talk to ({why})");
+        }
+        self.endpoint.agree(&reply);
+        let ready = self.endpoint.notification("notifications/initialized");
+        self.http.send(quiet_note(), ready).await?;
+        Ok(())
+    }
+
+    /// One request and its result.
+    pub(crate) async fn result(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Result<Value> {
+        let reply = self.ask(method, params).await?;
+        match mcp::problem(&reply) {
+            Some(why) => bail!("the server refused: {why}"),
+            None => Ok(reply.json()["result"].clone()),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> Result<Reply> {
+        for _ in 0..MAX_ROUNDS {
+            let request = self.endpoint.request(method, params.clone());
+            let reply = self.http.send(quiet_note(), request).await?;
+            let challenge = Challenge::parse(&reply.header("WWW-Authenticate"));
+            match (reply.status, challenge) {
+                (401, challenge) => self.enter(challenge.unwrap_or_default(), &reply).await?,
+                (403, Some(challenge)) if challenge.wants_step_up() => {
+                    self.step_up(&challenge).await?;
+                }
+                _ => return Ok(reply),
+            }
+        }
+        bail!("the server keeps asking for another token: giving up")
+    }
+
+    /// After a 401: the refresh token if there is one, else the user.
+    async fn enter(
+        &mut self,
+        challenge: Challenge,
+        reply: &Reply,
+    ) -> Result<()> {
+        if self.fixed || self.asked {
+            let why = mcp::problem(reply).unwrap_or_default();
+            bail!("the server does not take this token: {why}");
+        }
+        if let Some(entry) = self.entry.take()
+            && self.refresh(entry).await.is_ok()
+        {
+            return Ok(());
+        }
+        let way = self.find_way(&challenge).await?;
+        let scopes = way.scopes.clone();
+        let login = Login::prepare(&mut self.http, &self.how, way).await?;
+        self.login = Some(login);
+        self.authorize(scopes).await
+    }
+
+    async fn find_way(
+        &mut self,
+        challenge: &Challenge,
+    ) -> Result<Way> {
+        let preset = self.how.issuer.as_deref();
+        login::find_way(&mut self.http, &self.endpoint.url, challenge, preset).await
+    }
+
+    async fn authorize(
+        &mut self,
+        scopes: Vec<String>,
+    ) -> Result<()> {
+        let login = self.login.as_mut().context("there is no login to widen")?;
+        let grant = login.authorize(&mut self.http, &scopes).await?;
+        self.asked = true;
+        self.take(grant)
+    }
+
+    /// Once only: a refresh token that failed is gone.
+    async fn refresh(
+        &mut self,
+        entry: Entry,
+    ) -> Result<()> {
+        let token = entry
+            .refresh_token
+            .clone()
+            .context("there is no refresh token")?;
+        let way = Way {
+            issuer: discovery::issuer(&mut self.http, &entry.issuer).await?,
+            resource: entry.resource,
+            scopes: entry.scopes.clone(),
+        };
+        let client = Client {
+            id: entry.client_id,
+            secret: entry.client_secret,
+        };
+        let login = Login::resume(&self.how, way, client).await?;
+        let mut grant = login.refresh(&mut self.http, &token, &entry.scopes).await?;
+        grant.refresh_token.get_or_insert(token);
+        self.login = Some(login);
+        self.take(grant)
+    }
+
+    async fn step_up(
+        &mut self,
+        challenge: &Challenge,
+    ) -> Result<()> {
+        let needed = challenge.get("scope").unwrap_or("not named").to_owned();
+        if self.fixed {
+            bail!("the token lacks a scope ({needed}): get one that has it");
+        }
+        let had = self
+            .entry
+            .as_ref()
+            .map(|entry| entry.scopes.clone())
+            .unwrap_or_default();
+        let wanted = union(&had, &challenge.scopes());
+        if self.asked && wanted.len() == had.len() {
+            bail!("the user may not lend the scope that is needed ({needed})");
+        }
+        eprintln!("(this needs more: {needed}; asking the user again)");
+        if self.login.is_none() {
+            let way = self.find_way(challenge).await?;
+            self.login = Some(Login::prepare(&mut self.http, &self.how, way).await?);
+        }
+        self.authorize(wanted).await
+    }
+
+    /// Uses the new token from now on, and keeps it.
+    fn take(
+        &mut self,
+        grant: Grant,
+    ) -> Result<()> {
+        let login = self.login.as_ref().context("a grant comes from a login")?;
+        let entry = Entry {
+            access_token: grant.access_token.clone(),
+            refresh_token: grant.refresh_token,
+            expires_at: cache::now() + grant.expires_in.unwrap_or(300),
+            scopes: grant.scopes,
+            issuer: login.way.issuer.issuer.clone(),
+            resource: login.way.resource.clone(),
+            client_id: login.client.id.clone(),
+            client_secret: login.client.secret.clone(),
+        };
+        self.cache.keep(&self.key, Some(&entry))?;
+        self.endpoint.token = Some(grant.access_token);
+        self.entry = Some(entry);
+        Ok(())
+    }
+}
+
+/// Nobody reads it: these commands show results only.
+fn quiet_note() -> Note {
+    Note::to_server("", "", "")
+}
