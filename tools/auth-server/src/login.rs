@@ -79,7 +79,7 @@ async fn sign_in(
         return Ok(too_many(state, form, seconds, "name"));
     }
     let Some(user) = state.users.verify(username, password).await else {
-        record(username, "wrong user name or password");
+        record_wrong(state, username);
         let request = form.params.one("request")?.unwrap_or_default();
         let problem = "That user name and password do not belong together.";
         let status = StatusCode::FORBIDDEN;
@@ -148,19 +148,27 @@ fn authorize_url(
     format!("{path}?{}", params.encode())
 }
 
+/// A name that is nobody's is not logged: people type their password into the wrong field.
+fn record_wrong(
+    state: &AppState,
+    username: &str,
+) {
+    match state.users.get(username) {
+        Some(user) => record(&user.username, "wrong password"),
+        None => record("", "unknown user name"),
+    }
+}
+
 fn too_many(
     state: &AppState,
     form: &Form,
     seconds: u64,
     by: &'static str,
 ) -> Response {
-    let username = form
-        .params
-        .one("username")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    record(username, &format!("too many attempts by {by}"));
+    let username = form.params.all("username").next().unwrap_or_default();
+    let known = state.users.get(username);
+    let name = known.as_ref().map_or("", |user| &user.username);
+    record(name, &format!("too many attempts by {by}"));
     let problem = pages::Problem {
         base: &state.config.issuer.path,
         title: "Too many attempts",

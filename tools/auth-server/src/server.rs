@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -187,6 +188,11 @@ pub fn rotate_keys(
     settings: &Settings,
     lead: i64,
 ) -> Result<()> {
+    ensure!(
+        settings.data.exists(),
+        "there is no database {}: name the server's with --data, or start it once",
+        settings.data.display()
+    );
     let store = Store::open_shared(&settings.data)?;
     match keys::put_next(&store, Clock::default().now() + lead)? {
         Some(kid) => {
