@@ -128,7 +128,7 @@ find_jq() {
         JQ=jaq
     elif ! [ -x "$JQ" ]; then
         echo "# no jq here: building jaq once, into $TARGET/jaq-tools" >&2
-        cargo install --quiet --locked --root "$TARGET/jaq-tools" --target-dir "$TARGET/jaq-build" jaq ||
+        cargo install --quiet --locked --root "$TARGET/jaq-tools" --target-dir "$TARGET/jaq-build" jaq@3.1.2 ||
             die "jq is missing and jaq could not be built: install jq (apt-get install jq, brew install jq)."
     fi
 }
@@ -320,7 +320,7 @@ expect() {
         pass "$claim"
     else
         fail "$claim"
-        printf '    request:  curl%s\n' "$(shorten "$(printf ' %q' "${REQUEST[@]}")")"
+        printf '    request:  curl%s\n' "$(reproduce)"
         printf '    expected:'
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
@@ -371,6 +371,14 @@ is() {
         echo "got [$1], expected [$2]"
         return 1
     }
+}
+
+# The last request as one can type it; the token is named, not shown.
+reproduce() {
+    local text
+    text=$(printf ' %q' "${REQUEST[@]}")
+    [ -z "$TOKEN" ] || text=${text//"$TOKEN"/TOKEN}
+    shorten "$text"
 }
 
 # Long bodies and tokens are cut: a failure is for reading.
@@ -462,8 +470,9 @@ judge_json() {
 
 # Sets VALUE to this as JSON: a word that is not JSON itself becomes a string.
 as_json() {
+    local json='^(true|false|-?[0-9]+(\.[0-9]+)?|["{[].*)$'
     VALUE=$1
-    if ! [[ $1 =~ ^(true|false|-?[0-9]+(\.[0-9]+)?|[\"{[].*)$ ]]; then
+    if ! [[ $1 =~ $json ]]; then
         VALUE=${VALUE//\\/\\\\}
         VALUE=\"${VALUE//\"/\\\"}\"
     fi

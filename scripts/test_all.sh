@@ -4,6 +4,7 @@
 #   scripts/test_all.sh                 all parts
 #   scripts/test_all.sh fmt step6       only these
 #   scripts/test_all.sh --list          their names
+#   scripts/test_all.sh clients         real MCP clients, from npm and PyPI: only when named, it needs the network
 #
 # Needs bash, curl, git and the Rust toolchain with rustfmt and clippy. A part that fails does not stop the others;
 # its output is shown. The last line is the sum of all checks, and the exit status is 0 only if none failed.
@@ -68,6 +69,10 @@ run_sabotage() {
     scripts/break_it.sh
 }
 
+run_clients() {
+    scripts/test_clients.sh
+}
+
 run_auth_server() {
     scripts/test_auth_server.sh
 }
@@ -121,7 +126,7 @@ trouble() {
 }
 
 is_part() {
-    case " $PARTS " in
+    case " $PARTS clients " in
     *" $1 "*) ;;
     *)
         echo "There is no part '$1'. The parts: $PARTS" >&2

@@ -31,7 +31,7 @@ tools_run() {
     tool echo '{"message":"hi","repeat_count":10}'
     expect "echo ten times" json '.result.structuredContent.text | split(" ") | length' 10
     tool echo '{"message":"\"quoted\" \\ h\u00e9llo \ud83d\udc4b\n"}'
-    expect "echo changes no character" json .result.content[0].text '"\"quoted\" \\ h\u00e9llo \ud83d\udc4b\n"'
+    expect "echo changes no character" json .result.content[0].text '"\"quoted\" \\ héllo 👋\n"'
     tool echo '{"message":""}'
     expect "echo of nothing is nothing" json .result.content[0].text '""'
     tool get_time
