@@ -1,5 +1,5 @@
 //! The client's side of MCP authorization: `walk` narrates a login, `call`, `prompt` and `tools`
-//! just use one.
+//! just use one, and `doctor` says what clients would stumble over.
 
 mod browser;
 mod cache;
@@ -7,6 +7,7 @@ mod call;
 mod callback;
 mod challenge;
 mod discovery;
+mod doctor;
 mod exchange;
 mod http;
 mod jwt;
@@ -32,6 +33,7 @@ use serde_json::json;
 
 use crate::browser::User;
 use crate::cache::Cache;
+use crate::doctor::Doctor;
 use crate::exchange::Recorder;
 use crate::http::Http;
 use crate::login::How;
@@ -52,6 +54,8 @@ struct Cli {
 enum Command {
     /// Narrate the whole authorization flow against a server
     Walk(WalkArgs),
+    /// Check a server as clients would; exit status 1 if a check fails
+    Doctor(DoctorArgs),
     /// Call one tool and print its result
     Call(OneArgs),
     /// Get one prompt and print its messages
@@ -71,6 +75,23 @@ struct ToolsArgs {
     /// Folder of the cached logins [default: mcp-client in the user's cache folder]
     #[arg(long, env = "MCP_CLIENT_CACHE", value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DoctorArgs {
+    /// URL of the MCP endpoint
+    url: String,
+
+    #[command(flatten)]
+    login: LoginArgs,
+
+    /// A token of the same issuer for another server, which this one must refuse
+    #[arg(long, value_name = "TOKEN")]
+    foreign_token: Option<String>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -186,6 +207,7 @@ struct WalkArgs {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Walk(args) => walk_command(args).await,
+        Command::Doctor(args) => doctor_command(args).await,
         Command::Call(args) => one_command(args, true).await,
         Command::Prompt(args) => one_command(args, false).await,
         Command::Tools(args) => tools_command(args).await,
@@ -208,6 +230,14 @@ async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
     let mut http = Http::new(Recorder::new(Some(printer)), &args.url)?;
     walk::walk(&mut http, &args.url, &plan).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn doctor_command(args: DoctorArgs) -> Result<ExitCode> {
+    let http = Http::new(Recorder::new(None), &args.url)?;
+    let (how, token) = (args.login.how(), args.login.token.clone());
+    Doctor::new(http, &args.url, how, token, args.foreign_token)
+        .examine(args.json)
+        .await
 }
 
 async fn one_command(
