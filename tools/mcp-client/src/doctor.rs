@@ -159,8 +159,23 @@ impl Doctor {
     }
 
     fn print(&self) {
-        for finding in &self.findings {
+        let skipped = |finding: &&Finding| finding.outcome == Outcome::Skip;
+        for finding in self.findings.iter().filter(|finding| !skipped(finding)) {
             println!("{}", line(finding));
+        }
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for finding in self.findings.iter().filter(skipped) {
+            match reasons
+                .iter_mut()
+                .find(|(reason, _)| *reason == finding.seen)
+            {
+                Some((_, ids)) => ids.push(finding.rule.id),
+                None => reasons.push((&finding.seen, vec![finding.rule.id])),
+            }
+        }
+        for (reason, ids) in reasons {
+            let ids = print::wrap(&ids.join(", "), "        ");
+            println!("skip  {reason}:\n{ids}");
         }
         println!(
             "\n{} passed, {} warned, {} failed, {} skipped: {}",
@@ -298,7 +313,7 @@ fn line(finding: &Finding) -> String {
         Outcome::Pass => ("pass", "32"),
         Outcome::Warn => ("warn", "33"),
         Outcome::Fail => ("FAIL", "31"),
-        Outcome::Skip => ("skip", "2"),
+        Outcome::Skip => ("skip", "0"),
     };
     let mark = match print::colours_on_stdout() {
         true => format!("\x1b[{colour}m{mark}\x1b[0m"),

@@ -9,6 +9,7 @@ mod challenge;
 mod discovery;
 mod doctor;
 mod exchange;
+mod export;
 mod http;
 mod jwt;
 mod login;
@@ -35,6 +36,7 @@ use crate::browser::User;
 use crate::cache::Cache;
 use crate::doctor::Doctor;
 use crate::exchange::Recorder;
+use crate::export::Files;
 use crate::http::Http;
 use crate::login::How;
 use crate::print::Printer;
@@ -201,6 +203,14 @@ struct WalkArgs {
     /// Show the exchanges only, without reasons and clauses
     #[arg(long)]
     no_explain: bool,
+
+    /// Also write what happened as a Markdown page
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Also write what happened as a Mermaid sequence diagram
+    #[arg(long, value_name = "FILE")]
+    mermaid: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -228,8 +238,14 @@ async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
     };
     let printer = Printer::new(!args.no_explain, args.step);
     let mut http = Http::new(Recorder::new(Some(printer)), &args.url)?;
-    walk::walk(&mut http, &args.url, &plan).await?;
-    Ok(ExitCode::SUCCESS)
+    let files = Files {
+        markdown: args.markdown,
+        mermaid: args.mermaid,
+    };
+    let outcome = walk::walk(&mut http, &args.url, &plan).await;
+    // A walk that failed is the one that goes into a bug report.
+    files.write(&args.url, &http.recorder.events)?;
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 async fn doctor_command(args: DoctorArgs) -> Result<ExitCode> {

@@ -135,7 +135,7 @@ const NOT_FOUND: Rule = rule(
     "clients that try several forms: Inspector, SDKs, mcp-remote stop at HTML or a 401",
 );
 
-const METADATA: [Rule; 9] = [
+const METADATA: [Rule; 8] = [
     METADATA_CORS,
     AT_ROOT,
     RESOURCE,
@@ -144,7 +144,6 @@ const METADATA: [Rule; 9] = [
     OFFLINE,
     HEADER,
     NULLS,
-    NOT_FOUND,
 ];
 
 /// All checks of this part.
@@ -154,7 +153,16 @@ pub(super) async fn examine(
 ) {
     stranger(doctor, known).await;
     cors(doctor).await;
+    unknown_path(doctor).await;
     documents(doctor, known).await;
+}
+
+async fn unknown_path(doctor: &mut Doctor) {
+    let unknown = format!("{}/.well-known/nothing-of-this-name", doctor.origin());
+    let reply = doctor.get(&unknown).await;
+    let kind = reply.header("Content-Type");
+    let good = reply.status == 404 && !kind.starts_with("text/html");
+    doctor.should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
 }
 
 async fn stranger(
@@ -328,9 +336,4 @@ async fn content(
         is_readable(&reply),
         format!("allow-origin {origin:?}"),
     );
-    let unknown = format!("{}/.well-known/nothing-of-this-name", doctor.origin());
-    let reply = doctor.get(&unknown).await;
-    let kind = reply.header("Content-Type");
-    let good = reply.status == 404 && !kind.starts_with("text/html");
-    doctor.should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
 }
