@@ -13,6 +13,7 @@
 #   header Content-Type text/plain  exactly one such header, with exactly this value
 #   no-header Allow                 no such header
 #   challenge error invalid_token   a parameter of the one `WWW-Authenticate: Bearer` header
+#   challenge-words scope 'a b'     the same, as words in any order
 #   no-challenge scope              the parameter is absent; `no-challenge -` means no challenge at all
 #   json .error.code -32601         a jq filter and the value it must yield (JSON, or else a plain string)
 #   where '.tools | length > 2'     a jq filter that must yield true
@@ -30,12 +31,13 @@ unset MCP_BIND MCP_PUBLIC_KEY MCP_ISSUER MCP_RESOURCE MCP_CALLS_PER_MINUTE RUST_
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 export NO_COLOR=1
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 case $TARGET in /*) ;; *) TARGET=$PWD/$TARGET ;; esac
-BIN=$TARGET/debug
+# Where the binaries are. Whoever names another place has built them, and they are taken as they are.
+BIN=${CHECKS_BIN:-$TARGET/debug}
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/mcp-checks.XXXXXX") || exit 1
-HEADERS=$SCRATCH/headers
+HEADERS=()
 BODY=$SCRATCH/body
 
 PASSED=0
@@ -51,7 +53,7 @@ TOKEN=
 RESOURCE=
 STATUS=000
 CURL_EXIT=1
-REQUEST=
+REQUEST=()
 
 # ---- ending -----------------------------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ find_jq() {
         JQ=jaq
     elif ! [ -x "$JQ" ]; then
         echo "# no jq here: building jaq once, into $TARGET/jaq-tools" >&2
-        cargo install --quiet --locked --root "$TARGET/jaq-tools" --target-dir "$TARGET/jaq-build" jaq ||
+        cargo install --quiet --locked --root "$TARGET/jaq-tools" --target-dir "$TARGET/jaq-build" jaq@3.1.2 ||
             die "jq is missing and jaq could not be built: install jq (apt-get install jq, brew install jq)."
     fi
 }
@@ -134,6 +136,7 @@ find_jq() {
 # build PACKAGE..: makes the binaries that are tested, from what the source says now.
 build() {
     local package packages=
+    [ -z "${CHECKS_BIN-}" ] || return 0
     for package; do
         packages="$packages -p $package"
     done
@@ -165,6 +168,7 @@ launch() {
     LOG=$SCRATCH/$SERVERS-$1.log
     mkdir -p "$SCRATCH/cwd"
     cd "$SCRATCH/cwd" || exit 1
+    : >"$LOG"
     MCP_BIND=127.0.0.1:0 "$BIN/$1" "${@:2}" >"$LOG" 2>&1 </dev/null &
     PID=$!
     CHILDREN="$CHILDREN $PID"
@@ -177,11 +181,13 @@ start_usual() {
     if [ "$STEP" -lt 5 ]; then
         start "step$STEP"
     elif [ "$STEP" -lt 6 ]; then
-        make_keys "$SCRATCH/keys"
-        start "step$STEP" --public-key "$SCRATCH/keys/public.pem"
+        make_keys "$KEYS"
+        start "step$STEP" --public-key "$KEYS/public.pem"
+        RESOURCE=http://localhost:${URL##*:}/mcp
     else
-        make_keys "$SCRATCH/keys"
-        start "step$STEP" --public-key "$SCRATCH/keys/public.pem" --issuer "$ISSUER"
+        make_keys "$KEYS"
+        # The checks call more often than a user may.
+        MCP_CALLS_PER_MINUTE=0 start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER"
         RESOURCE=http://localhost:${URL##*:}/mcp
         TOKEN=$(token --username alice --scopes 'mcp:read mcp:tools mcp:prompts') || exit 1
     fi
@@ -193,13 +199,24 @@ make_keys() {
         die "gen-token made no keys: $(cat "$SCRATCH/gen-token.log")"
 }
 
-# token [gen-token argument..]: a token for this server, from the usual keys.
+# token [gen-token argument..]: a token for this server, signed with the keys in KEYS.
+KEYS=$SCRATCH/keys
 token() {
-    "$BIN/gen-token" --keys-dir "$SCRATCH/keys" --issuer "$ISSUER" --audience "$RESOURCE" "$@" \
-        2>"$SCRATCH/gen-token.log" || {
+    MCP_ISSUER=$ISSUER MCP_RESOURCE=$RESOURCE "$BIN/gen-token" --keys-dir "$KEYS" "$@" 2>"$SCRATCH/gen-token.log" || {
         echo "gen-token $* failed: $(cat "$SCRATCH/gen-token.log")" >&2
         return 1
     }
+}
+
+# part TOKEN N: the N-th part of a JWT, decoded.
+part() {
+    printf '%s' "$1" | cut -d . -f "$2" | tr -d '\n' | tr '_-' '/+' | awk '{ while (length($0) % 4) $0 = $0 "="; print }' |
+        base64 -d
+}
+
+# base64url: standard input without padding, as JWTs have it.
+base64url() {
+    base64 | tr -d '\n=' | tr '/+' '_-'
 }
 
 # refused [argument..]: runs the server of this script, which must give up by itself; EXIT and LOG tell how.
@@ -211,7 +228,7 @@ refused() {
 
 settled() {
     ended "$PID" && return 0
-    URL=$(sed -n 's/.*\(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" | head -n 1)
+    URL=$(sed -n 's/.* is listening.*\(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" | head -n 1)
     [ -n "$URL" ]
 }
 
@@ -223,17 +240,20 @@ healthy() {
 
 # request PATH [curl argument..]: one request, at most 15 seconds. What comes back goes to STATUS, HEADERS, BODY.
 request() {
-    local path=$1
+    local path=$1 line
     shift
-    REQUEST=$(printf ' %q' "$@" "$URL$path")
-    : >"$HEADERS"
+    REQUEST=("$@" "$URL$path")
     : >"$BODY"
+    : >"$SCRATCH/headers"
     STATUS=$(curl -q --silent --show-error --noproxy '*' --globoff --path-as-is --max-time 15 \
-        -o "$BODY" -D "$HEADERS.raw" -w '%{http_code}' "$@" "$URL$path" 2>"$SCRATCH/curl.says")
+        -o "$BODY" -D "$SCRATCH/headers" -w '%{http_code}' "$@" "$URL$path" 2>"$SCRATCH/curl.says")
     CURL_EXIT=$?
     # The last header block is the answer; an interim `100 Continue` may stand before it.
-    tr -d '\r' <"$HEADERS.raw" | awk '/^HTTP\// { text = "" } { text = text $0 "\n" } END { printf "%s", text }' \
-        >"$HEADERS"
+    HEADERS=()
+    while IFS= read -r line; do
+        case $line in HTTP/*) HEADERS=() ;; esac
+        HEADERS[${#HEADERS[@]}]=${line%$'\r'}
+    done <"$SCRATCH/headers"
 }
 
 get() {
@@ -300,11 +320,11 @@ expect() {
         pass "$claim"
     else
         fail "$claim"
-        printf '    request:  curl%s\n' "$(shorten "$REQUEST")"
+        printf '    request:  curl%s\n' "$(reproduce)"
         printf '    expected:'
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
-        printf '    answer:   %s\n' "$(shorten "$(cat "$HEADERS" "$BODY")")"
+        printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY" | tr -d '\000\r')")"
     fi
 }
 
@@ -324,19 +344,41 @@ check() {
 pass() {
     PASSED=$((PASSED + 1))
     echo "ok $((PASSED + FAILED)) - $1"
+    enough "$1"
 }
 
 fail() {
     FAILED=$((FAILED + 1))
     echo "not ok $((PASSED + FAILED)) - $1"
+    enough "$1"
 }
 
-# is ACTUAL EXPECTED: for `check`.
+# Whoever is after one claim only need not wait for the others.
+enough() {
+    [ "$1" != "${CHECKS_UNTIL-}" ] || finish
+}
+
+# differs, is ACTUAL EXPECTED: for `check`.
+differs() {
+    [ "$1" != "$2" ] || {
+        echo "got [$1] again"
+        return 1
+    }
+}
+
 is() {
     [ "$1" = "$2" ] || {
         echo "got [$1], expected [$2]"
         return 1
     }
+}
+
+# The last request as one can type it; the token is named, not shown.
+reproduce() {
+    local text
+    text=$(printf ' %q' "${REQUEST[@]}")
+    [ -z "$TOKEN" ] || text=${text//"$TOKEN"/TOKEN}
+    shorten "$text"
 }
 
 # Long bodies and tokens are cut: a failure is for reading.
@@ -364,19 +406,27 @@ judge() {
             shift 2
             ;;
         header)
-            [ "$(header "$2")" = "$3" ] || WRONG="header $2 is [$(header "$2")]"
+            header "$2"
+            [ "$VALUE" = "$3" ] || WRONG="header $2 is [$VALUE]"
             shift 3
             ;;
         no-header)
-            [ -z "$(header_lines "$2")" ] || WRONG="header $2 is there: [$(header "$2")]"
+            header "$2"
+            [ "$VALUE" = '(absent)' ] || WRONG="header $2 is there: [$VALUE]"
             shift 2
             ;;
         challenge)
-            [ "$(challenge "$2")" = "$3" ] || WRONG="parameter $2 of the challenge is [$(challenge "$2")]"
+            challenge "$2"
+            [ "$VALUE" = "$3" ] || WRONG="parameter $2 of the challenge is [$VALUE]"
+            shift 3
+            ;;
+        challenge-words)
+            challenge "$2"
+            same_words "$VALUE" "$3" || WRONG="parameter $2 of the challenge is [$VALUE]"
             shift 3
             ;;
         no-challenge)
-            no_challenge "$2" || WRONG="the challenge is [$(header WWW-Authenticate)]"
+            no_challenge "$2" || WRONG="the challenge is [$VALUE]"
             shift 2
             ;;
         id-digits)
@@ -390,10 +440,11 @@ judge() {
         json | where)
             count=$((count + 1))
             if [ "$1" = where ]; then
-                filters="$filters($2),"
+                filters="$filters(($2) == true),"
                 set -- "$1" "$@"
             else
-                filters="$filters($2) == $(as_json "$3"),"
+                as_json "$3"
+                filters="$filters($2) == $VALUE,"
             fi
             shift 3
             ;;
@@ -417,55 +468,62 @@ judge_json() {
     fi
 }
 
-# A word that is not JSON itself becomes a JSON string.
+# Sets VALUE to this as JSON: a word that is not JSON itself becomes a string.
 as_json() {
-    if [[ $1 =~ ^(true|false|-?[0-9]+(\.[0-9]+)?|[\"{[].*)$ ]]; then
-        printf '%s' "$1"
-    else
-        printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"
+    local json='^(true|false|-?[0-9]+(\.[0-9]+)?|["{[].*)$'
+    VALUE=$1
+    if ! [[ $1 =~ $json ]]; then
+        VALUE=${VALUE//\\/\\\\}
+        VALUE=\"${VALUE//\"/\\\"}\"
     fi
 }
 
-# All lines of one header; names have no case.
-header_lines() {
-    awk -v name="$1:" 'tolower(substr($0, 1, length(name))) == tolower(name)' "$HEADERS"
-}
-
-# The value of a header that is there once.
+# Sets VALUE to the value of a header that is there once. Names have no case.
 header() {
-    local lines
-    lines=$(header_lines "$1")
-    case $lines in
-    '') echo '(absent)' ;;
-    *"
-"*) echo "(more than one) $lines" ;;
-    *) printf '%s\n' "${lines#*:}" | sed 's/^[ \t]*//; s/[ \t]*$//' ;;
+    local line
+    VALUE='(absent)'
+    shopt -s nocasematch
+    for line in "${HEADERS[@]}"; do
+        if [[ $line == "$1:"* ]]; then
+            line=${line#*:}
+            [ "$VALUE" = '(absent)' ] && VALUE=${line# } || VALUE="(more than one) $VALUE, $line"
+        fi
+    done
+    shopt -u nocasematch
+}
+
+# Sets VALUE to one parameter of the one Bearer challenge.
+challenge() {
+    local parameter="[ ,]$1=\"([^\"]*)\""
+    header WWW-Authenticate
+    case $VALUE in
+    Bearer | 'Bearer '*)
+        if [[ $VALUE =~ $parameter ]]; then
+            VALUE=${BASH_REMATCH[1]}
+        else
+            VALUE='(no such parameter)'
+        fi
+        ;;
+    *) VALUE="(no Bearer challenge, but $VALUE)" ;;
     esac
 }
 
-# One parameter of the one Bearer challenge.
-challenge() {
-    local value
-    value=$(header WWW-Authenticate)
-    case $value in
-    'Bearer '*) ;;
-    *)
-        echo "(no Bearer challenge: $value)"
-        return
-        ;;
-    esac
-    value=" ${value#Bearer }"
-    case $value in
-    *[\ ,]"$1"'="'*) value=${value#*[ ,]"$1"=\"} && printf '%s\n' "${value%%\"*}" ;;
-    *) echo '(absent)' ;;
-    esac
+# same_words A B: whether two texts have the same words, in any order, none of them twice.
+same_words() {
+    local word
+    for word in $1; do
+        case " $2 " in *" $word "*) ;; *) return 1 ;; esac
+    done
+    [ "${#1}" -eq "${#2}" ]
 }
 
 no_challenge() {
     if [ "$1" = - ]; then
-        [ -z "$(header_lines WWW-Authenticate)" ]
+        header WWW-Authenticate
+        [ "$VALUE" = '(absent)' ]
     else
-        [ "$(challenge "$1")" = '(absent)' ]
+        challenge "$1"
+        [ "$VALUE" = '(no such parameter)' ]
     fi
 }
 
@@ -521,6 +579,7 @@ END
 # ---- the run of one script --------------------------------------------------------------------------------------
 
 # run_checks N [STEP]: the checks of steps 1 to N against the server of STEP, which is step N unless told otherwise.
+# The environment can narrow that: CHECKS_FROM=M leaves out those of steps before M, CHECKS_UNTIL=CLAIM ends after one.
 run_checks() {
     local last=$1 number
     STEP=${2:-$1}
@@ -534,11 +593,12 @@ run_checks() {
     start_usual
     for number in 1 2 3 4 5 6 7 8; do
         [ "$number" -le "$last" ] || break
-        echo "# step $number, on step$STEP"
         # shellcheck source=/dev/null
         . "$ROOT/scripts/checks/step$number.sh"
+        [ "$number" -ge "${CHECKS_FROM:-1}" ] || continue
+        echo "# step $number, on step$STEP"
         "checks_of_step$number"
     done
-    check "every exception is one of these claims" exceptions_used "$last"
+    [ "${CHECKS_FROM:-1}" -gt 1 ] || check "every exception is one of these claims" exceptions_used "$last"
     finish
 }

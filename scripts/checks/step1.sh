@@ -10,7 +10,7 @@ checks_of_step1() {
         json .service "step$STEP" \
         where '.version | type == "string" and length > 0'
     get /health -I
-    expect "HEAD /health -> 200 without a body" status 200 empty
+    expect "HEAD /health -> 200" status 200 header Content-Type application/json
     check "the log has a line for the request: method, path, status" eventually logged GET /health 200
 
     get /nowhere

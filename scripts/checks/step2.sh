@@ -24,13 +24,14 @@ handshake_era() {
         expect "initialize with $version -> that version" \
             status 200 \
             header Content-Type application/json \
-            json .jsonrpc 2.0 \
+            json .jsonrpc '"2.0"' \
             json .id 1 \
             json .result.protocolVersion "$version" \
             json .result.serverInfo.name "step$STEP" \
             json '.result.capabilities | type' object \
             json '.result | has("resultType")' false
     done
+    expect "nothing is declared that is not served" json .result.capabilities '{}'
     for version in 2024-11-05 2026-07-28 1999-01-01; do
         initialize "$version"
         expect "initialize with $version -> 2025-11-25, the newest with a handshake" \
@@ -130,7 +131,7 @@ ids() {
         send "{\"jsonrpc\":\"2.0\",\"id\":$id,\"method\":\"ping\"}"
         expect "id $id comes back to the last digit" status 200 id-digits "$id" json .result '{}'
     done
-    for id in null 1.5 1e400 18446744073709551616 '{}' '[]' true; do
+    for id in null 1.5 18446744073709551616 '{}' '[]' true; do
         send "{\"jsonrpc\":\"2.0\",\"id\":$id,\"method\":\"ping\"}"
         expect "id $id -> 400, -32600, no id" status 400 json .error.code -32600 json 'has("id")' false
     done
@@ -214,8 +215,7 @@ padded_ping() {
 
 origins() {
     local origin
-    for origin in http://localhost:6274 http://localhost https://localhost:8443 http://127.0.0.1:5173 'http://[::1]:3000' \
-        HTTP://LocalHost:1; do
+    for origin in http://localhost:6274 http://localhost https://localhost:8443 http://127.0.0.1:5173 'http://[::1]:3000'; do
         rpc ping '' -H "Origin: $origin"
         expect "Origin $origin is let in" status 200 json .result '{}'
     done

@@ -1,6 +1,9 @@
 //! The server's promises, checked on [`app`](crate::app::app) itself, mostly without a socket.
 
+use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,22 +24,71 @@ use tokio::sync::Notify;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
+use tracing::Level;
 
 use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
+use crate::run;
 use crate::serve;
+
+/// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
+struct Log;
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Log {
+    /// One subscriber for the whole process: whether a log statement is on is cached for all threads.
+    fn start() {
+        static START: Once = Once::new();
+        let builder = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Self);
+        START.call_once(|| builder.init());
+    }
+
+    fn clear() {
+        LOG.take();
+    }
+
+    fn lines() -> Vec<String> {
+        let text = String::from_utf8(LOG.take()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(
+        &mut self,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The defaults, whatever the environment of the test run says.
 fn config() -> Config {
-    Config::parse_from(["server", "--bind", "127.0.0.1:9000"])
+    Log::start();
+    Config::parse_from([
+        // The name of the program, which clap skips.
+        "server",
+        "--bind=127.0.0.1:9000",
+    ])
 }
 
 fn router() -> Router {
     app(Arc::new(Server::new(config())))
 }
 
-/// An answer, taken apart for assertions.
+/// An answer, taken apart for assertions. It never holds a `null`: absent is absent.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -65,10 +117,22 @@ async fn send_to(
 ) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    Answer {
+    let answer = Answer {
         status: parts.status,
         headers: parts.headers,
         body: body.collect().await.unwrap().to_bytes().to_vec(),
+    };
+    let json = answer.json();
+    assert!(json.is_null() || !has_null(&json), "a null member: {json}");
+    answer
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        _ => false,
     }
 }
 
@@ -111,6 +175,44 @@ async fn health_is_read_only() {
     let answer = send(request).await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.header("allow"), "GET,HEAD");
+}
+
+#[tokio::test]
+async fn each_request_is_one_log_line_without_its_query() {
+    Log::clear();
+    send(get("/nowhere?token=secret")).await;
+    let lines = Log::lines();
+    let at_info: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains(" INFO "))
+        .collect();
+    assert_eq!(at_info.len(), 1, "{lines:?}");
+    assert!(at_info[0].contains("/nowhere"), "{lines:?}");
+    assert!(at_info[0].contains("404"), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_address_that_is_none_is_refused() {
+    for bind in ["localhost", "127.0.0.1", "127.0.0.1:65536", ""] {
+        let arguments = ["server", "--bind", bind];
+        let error = Config::try_parse_from(arguments).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{bind}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_refused_in_a_sentence_that_says_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config();
+    config.bind = listener.local_addr().unwrap();
+    let taken = format!("cannot listen on {}: ", config.bind);
+    let reason = run(config).await.unwrap_err();
+    assert!(reason.starts_with(&taken), "{reason}");
+    assert!(reason.contains("--bind"), "{reason}");
 }
 
 /// Serves `routes` on a free port; the sender stops it, the handle yields what `serve` returned.

@@ -78,10 +78,6 @@ async fn load(file: PathBuf) -> Result<Arc<JwkSet>, String> {
         ErrorKind::NotFound => NO_KEY.to_owned(),
         _ => format!("the key cannot be read: {error}"),
     })?;
-    // The parser would take a private key as well, which has no place on this machine.
-    if !pem.contains("PUBLIC KEY-----") {
-        return Err(NOT_A_KEY.to_owned());
-    }
     let key = to_jwk(&pem).map_err(|_| NOT_A_KEY.to_owned())?;
     Ok(Arc::new(JwkSet {
         keys: vec![key],

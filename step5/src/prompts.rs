@@ -62,7 +62,8 @@ fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Error>
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GreetingArguments {
-    name: Option<String>,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +74,10 @@ fn greeting(
     _call: &Call,
     arguments: GreetingArguments,
 ) -> String {
-    let name = arguments.name.unwrap_or_else(|| "the user".to_owned());
+    let name = match arguments.name.as_str() {
+        "" => "the user",
+        name => name,
+    };
     format!("Please greet {name} warmly, in one sentence.")
 }
 

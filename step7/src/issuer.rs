@@ -63,10 +63,10 @@ impl Issuer {
     /// The keys it signs with: those that we can use, the others are passed over one by one.
     pub(crate) async fn keys(self: Arc<Self>) -> Result<Arc<JwkSet>, String> {
         let metadata = self.metadata().await.map_err(|error| error.reason)?;
-        let url = metadata["jwks_uri"]
-            .as_str()
-            .ok_or("its metadata has no jwks_uri")?;
-        let document = fetch(url).await.inspect_err(|reason| warn!("{reason}"))?;
+        let url = metadata["jwks_uri"].as_str().unwrap_or_default();
+        let document = fetch(url)
+            .await
+            .inspect_err(|reason| warn!("jwks_uri {url:?}: {reason}"))?;
         let keys = document["keys"]
             .as_array()
             .ok_or("its key set has no keys")?;

@@ -62,7 +62,8 @@ fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Error>
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GreetingArguments {
-    name: Option<String>,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +74,14 @@ fn greeting(
     call: &Call,
     arguments: GreetingArguments,
 ) -> String {
-    let user = || call.user.preferred_username.clone();
-    let name = arguments
-        .name
-        .or_else(user)
-        .unwrap_or(call.user.sub.clone());
+    let name = match arguments.name.as_str() {
+        "" => call
+            .user
+            .preferred_username
+            .as_ref()
+            .unwrap_or(&call.user.sub),
+        name => name,
+    };
     format!("Please greet {name} warmly, in one sentence.")
 }
 

@@ -60,8 +60,10 @@ impl Config {
 /// that prints it again may add a slash or drop a port.
 fn http_url(text: &str) -> Result<String, String> {
     let is_http = text.starts_with("http://") || text.starts_with("https://");
+    // The parser takes the first word after any number of slashes for the host; we do not.
+    let has_host = Url::parse(text).is_ok() && !text.contains("///");
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\@?#".contains(&byte);
-    if is_http && Url::parse(text).is_ok() && text.bytes().all(is_plain) {
+    if is_http && has_host && text.bytes().all(is_plain) {
         return Ok(text.to_owned());
     }
     Err("expected http(s)://host[:port][/path], without user, query, fragment".to_owned())

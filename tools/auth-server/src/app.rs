@@ -5,6 +5,7 @@
 
 use axum::Router;
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -28,6 +29,7 @@ use crate::metadata;
 use crate::pages;
 use crate::register;
 use crate::revoke;
+use crate::session;
 use crate::state::AppState;
 use crate::token;
 use crate::userinfo;
@@ -41,7 +43,11 @@ pub(crate) fn app(state: AppState) -> Router {
     let own = Router::new()
         .merge(at(path, readable_from_anywhere()).layer(cors::any_origin()))
         .merge(at(path, for_servers()))
-        .merge(at(path, for_browsers()).layer(middleware::map_response(pages::protect)));
+        .merge(
+            at(path, for_browsers())
+                .layer(middleware::from_fn_with_state(state.clone(), own_host))
+                .layer(middleware::map_response(pages::protect)),
+        );
     let metadata = in_json_405(metadata::router(&config.issuer));
     Router::new()
         .route("/health", get(health))
@@ -97,6 +103,24 @@ fn for_browsers() -> Router<AppState> {
         .route("/oauth/login", post(login::post))
         .route("/oauth/consent", post(consent::post))
         .route("/oauth/logout", post(login::sign_out))
+}
+
+/// Pages are shown under our own names only; metadata and tokens may be fetched under any, such as
+/// the name of a container.
+async fn own_host(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if session::is_own_host(&state.config, request.headers()) {
+        return next.run(request).await;
+    }
+    OAuthError::new(
+        StatusCode::FORBIDDEN,
+        "invalid_request",
+        "This host name is not the issuer's: open the issuer's URL, or start with another --issuer.",
+    )
+    .into_response()
 }
 
 async fn health() -> Response {

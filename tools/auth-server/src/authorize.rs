@@ -12,6 +12,7 @@ use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use axum::http::header;
 use axum::response::AppendHeaders;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
@@ -33,6 +34,9 @@ use crate::session;
 use crate::session::Session;
 use crate::state::AppState;
 use crate::store::StoreError;
+
+/// Seconds to wait before a page that was refused with 429 is worth another try.
+const PAGE_WAIT: u64 = 60;
 
 /// A longer request could not be carried through the login form, whose body is limited.
 const MAX_QUERY: usize = 6 * 1024;
@@ -125,7 +129,10 @@ impl Refusal {
                     text: &text,
                     hints,
                 };
-                pages::show(status, &problem)
+                let page = pages::show(status, &problem);
+                let wait = (status == StatusCode::TOO_MANY_REQUESTS)
+                    .then_some((header::RETRY_AFTER, PAGE_WAIT.to_string()));
+                (AppendHeaders(wait), page).into_response()
             }
             Self::Back {
                 back,
@@ -250,7 +257,7 @@ fn login_page(
     );
     let cookies = browser
         .new_cookie
-        .map(|cookie| (axum::http::header::SET_COOKIE, cookie.to_string()));
+        .map(|cookie| (header::SET_COOKIE, cookie.to_string()));
     (AppendHeaders(cookies), page).into_response()
 }
 

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use reqwest::Client as Http;
 use reqwest::Response;
 use reqwest::header;
@@ -53,6 +54,7 @@ const MAX_FRESH: i64 = 86_400;
 /// The rules of fetching.
 pub(crate) struct Documents {
     allow_loopback: bool,
+    timeout: Duration,
     gate: Semaphore,
 }
 
@@ -60,6 +62,7 @@ impl Documents {
     pub(crate) fn new(allow_loopback: bool) -> Self {
         Self {
             allow_loopback,
+            timeout: TIMEOUT,
             gate: Semaphore::new(PARALLEL),
         }
     }
@@ -133,12 +136,26 @@ pub(crate) async fn client(
     if let Some(stored) = stored.filter(|stored| stored.fresh_until > Some(now)) {
         return Ok(stored.client);
     }
+    state
+        .fetches
+        .check(&username.to_owned())
+        .map_err(too_many)?;
     match fetch(&state.documents, client_id).await {
         Ok((client, fresh)) => keep(state, client, now + fresh).await,
         Err(Rejected(why)) => {
             record(client_id, username, why);
             Err(Refusal::page("This client cannot be used", why))
         }
+    }
+}
+
+fn too_many(_seconds: u64) -> Refusal {
+    Refusal::Page {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too many clients at once",
+        text: "Their descriptions would have to be fetched. Wait a minute and try again."
+            .to_owned(),
+        hints: &[],
     }
 }
 
@@ -180,7 +197,7 @@ pub(crate) async fn fetch(
 ) -> Result<(Client, i64), Rejected> {
     let url = check_url(client_id, documents.allow_loopback).map_err(Rejected)?;
     let _permit = documents.gate.acquire().await;
-    let (body, fresh) = timeout(TIMEOUT, download(&url, documents.allow_loopback))
+    let (body, fresh) = timeout(documents.timeout, download(&url, documents.allow_loopback))
         .await
         .map_err(|_| Rejected("Its metadata document did not arrive within 5 seconds."))??;
     let document = serde_json::from_slice(&body)
@@ -257,7 +274,7 @@ fn http(
 }
 
 fn check_head(response: &Response) -> Result<(), Rejected> {
-    if response.status() != reqwest::StatusCode::OK {
+    if response.status() != StatusCode::OK {
         return Err(Rejected("Its metadata document was not answered with 200."));
     }
     let media_type = response

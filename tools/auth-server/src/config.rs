@@ -1,7 +1,7 @@
 //! What can be set, and the settings that this server refuses to start with.
 //!
 //! Everything is a flag, an environment variable or a default, in that order. Each absolute URL
-//! that the server ever emits is built from [`Issuer`], never from a request's `Host`.
+//! that the server ever emits is built from `Issuer`, never from a request's `Host`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Settings {
     #[arg(long, env = "AUTH_BIND", default_value = "127.0.0.1:9001")]
     pub bind: SocketAddr,
 
-    /// Name of this server in every token and document [default: http://localhost:<port>]
+    /// Name of this server in every token and document [default: http://localhost:PORT]
     #[arg(long, env = "MCP_ISSUER")]
     pub issuer: Option<String>,
 
@@ -77,7 +77,7 @@ pub struct Settings {
     #[arg(long, env = "AUTH_SESSION_TTL", default_value_t = 28_800, value_parser = clap::value_parser!(i64).range(1..=2_592_000))]
     pub session_ttl: i64,
 
-    /// Registrations accepted from one address in a minute
+    /// Registrations accepted from one address in a minute, and documents fetched for one user
     #[arg(long, env = "AUTH_REGISTRATIONS_PER_MINUTE", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
     pub registrations_per_minute: u32,
 
@@ -187,6 +187,8 @@ pub(crate) struct Issuer {
     pub(crate) path: String,
     /// Scheme, host and port, as a browser writes them in `Origin`.
     pub(crate) origin: String,
+    /// The host alone, as it comes in a `Host` header.
+    pub(crate) host: Option<String>,
     /// Whether cookies can be `Secure`.
     pub(crate) https: bool,
 }
@@ -220,6 +222,7 @@ impl Issuer {
             text: text.to_owned(),
             base,
             path,
+            host: url.host_str().map(str::to_owned),
             origin: url.origin().ascii_serialization(),
             https,
         })

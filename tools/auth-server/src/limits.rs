@@ -4,6 +4,7 @@
 //! are far above what a test run or a class room needs; they stop loops, not people.
 
 use std::convert::Infallible;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -18,12 +19,13 @@ use governor::clock::Clock;
 use governor::clock::DefaultClock;
 use governor::state::keyed::DefaultKeyedStateStore;
 
-type Limiter = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock>;
 
-/// One limit per minute and address, the whole minute's worth available at once.
-pub(crate) struct PerAddress(Limiter);
+/// One limit per minute and key, the whole minute's worth available at once. The key is an
+/// address, or the name of a signed-in user.
+pub(crate) struct PerMinute<K: Clone + Eq + Hash>(Limiter<K>);
 
-impl PerAddress {
+impl<K: Clone + Eq + Hash> PerMinute<K> {
     /// `per_minute` must not be zero; the settings see to it.
     pub(crate) fn new(per_minute: u32) -> Self {
         let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
@@ -33,15 +35,15 @@ impl PerAddress {
     /// Counts one use. `Err` holds the seconds to wait.
     pub(crate) fn check(
         &self,
-        address: IpAddr,
+        key: &K,
     ) -> Result<(), u64> {
-        self.0.check_key(&address).map_err(|refused| {
+        self.0.check_key(key).map_err(|refused| {
             let wait = refused.wait_time_from(DefaultClock::default().now());
             wait.as_secs() + 1
         })
     }
 
-    /// Forgets addresses that have been quiet, so that memory stays small.
+    /// Forgets keys that have been quiet, so that memory stays small.
     pub(crate) fn clean_up(&self) {
         self.0.retain_recent();
         self.0.shrink_to_fit();

@@ -13,7 +13,9 @@ use axum::response::Redirect;
 use axum::response::Response;
 
 use crate::audit;
+use crate::authorize;
 use crate::authorize::Refusal;
+use crate::authorize::Step;
 use crate::authorize::Who;
 use crate::consent;
 use crate::limits::Peer;
@@ -54,7 +56,7 @@ pub(crate) async fn post(
     Peer(address): Peer,
     form: Form,
 ) -> Response {
-    if let Err(seconds) = state.logins.check(address) {
+    if let Err(seconds) = state.logins.check(&address) {
         return too_many(&state, &form, seconds, "address");
     }
     sign_in(&state, &form)
@@ -79,13 +81,8 @@ async fn sign_in(
         return Ok(too_many(state, form, seconds, "name"));
     }
     let Some(user) = state.users.verify(username, password).await else {
-        record(username, "wrong user name or password");
-        let request = form.params.one("request")?.unwrap_or_default();
-        let problem = "That user name and password do not belong together.";
-        let status = StatusCode::FORBIDDEN;
-        return Ok(page(
-            state, &browser, "", request, status, username, problem,
-        ));
+        record_wrong(state, username);
+        return try_again(state, form, &browser, username).await;
     };
     state.throttle.forget(username);
     audit::allowed(audit::Entry {
@@ -96,6 +93,29 @@ async fn sign_in(
     let cookie = session::start(state, &user.username).await?;
     let cookies = AppendHeaders([(header::SET_COOKIE, cookie.to_string())]);
     Ok((cookies, back_to_authorize(state, form)?).into_response())
+}
+
+/// The login page once more. The same for every reason.
+async fn try_again(
+    state: &AppState,
+    form: &Form,
+    browser: &Browser,
+    username: &str,
+) -> Result<Response, Refusal> {
+    let request = form.params.one("request")?.unwrap_or_default();
+    let client = match authorize::read(state, &carried(form), None).await? {
+        Step::SignIn {
+            client,
+        } => client,
+        Step::Decide {
+            ..
+        } => String::new(),
+    };
+    let problem = "That user name and password do not belong together.";
+    let status = StatusCode::FORBIDDEN;
+    Ok(page(
+        state, browser, &client, request, status, username, problem,
+    ))
 }
 
 /// The browser, once its form is known to be ours: otherwise another site could sign its visitor
@@ -148,19 +168,27 @@ fn authorize_url(
     format!("{path}?{}", params.encode())
 }
 
+/// A name that is nobody's is not logged: people type their password into the wrong field.
+fn record_wrong(
+    state: &AppState,
+    username: &str,
+) {
+    match state.users.get(username) {
+        Some(user) => record(&user.username, "wrong password"),
+        None => record("", "unknown user name"),
+    }
+}
+
 fn too_many(
     state: &AppState,
     form: &Form,
     seconds: u64,
     by: &'static str,
 ) -> Response {
-    let username = form
-        .params
-        .one("username")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    record(username, &format!("too many attempts by {by}"));
+    let username = form.params.all("username").next().unwrap_or_default();
+    let known = state.users.get(username);
+    let name = known.as_ref().map_or("", |user| &user.username);
+    record(name, &format!("too many attempts by {by}"));
     let problem = pages::Problem {
         base: &state.config.issuer.path,
         title: "Too many attempts",

@@ -76,7 +76,7 @@ pub(crate) fn matches(
 ) -> bool {
     registered == requested
         || match (without_port(registered), without_port(requested)) {
-            (Some(a), Some(b)) => a == b && check(requested).is_ok(),
+            (Some(a), Some(b)) => a == b,
             _ => false,
         }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn post(
     Peer(address): Peer,
     request: Request,
 ) -> Result<Response, OAuthError> {
-    state.registrations.check(address).map_err(|seconds| {
+    state.registrations.check(&address).map_err(|seconds| {
         OAuthError::too_many("Too many registrations from this address.", seconds)
     })?;
     let body = register(&state, request).await.inspect_err(|error| {

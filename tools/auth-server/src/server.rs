@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -136,6 +137,7 @@ async fn refresh_keys(state: &AppState) {
 async fn clean_up(state: &AppState) {
     state.registrations.clean_up();
     state.logins.clean_up();
+    state.fetches.clean_up();
     if let Err(error) = state.store.clean_up(state.now()).await {
         tracing::error!(%error, "the clean-up failed");
     }
@@ -153,7 +155,7 @@ fn announce(
     } else {
         ""
     };
-    tracing::info!("auth-server listens on http://{address}, its issuer is {issuer}");
+    tracing::info!("auth-server is listening on http://{address}, its issuer is {issuer}");
     tracing::info!(
         "signing key {} in {keys}{made}",
         state.keys.ring().signer.kid()
@@ -186,6 +188,11 @@ pub fn rotate_keys(
     settings: &Settings,
     lead: i64,
 ) -> Result<()> {
+    ensure!(
+        settings.data.exists(),
+        "there is no database {}: name the server's with --data, or start it once",
+        settings.data.display()
+    );
     let store = Store::open_shared(&settings.data)?;
     match keys::put_next(&store, Clock::default().now() + lead)? {
         Some(kid) => {

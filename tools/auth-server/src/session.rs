@@ -13,12 +13,14 @@ use axum_extra::extract::cookie::CookieJar;
 use axum_extra::extract::cookie::SameSite;
 
 use crate::config::Config;
+use crate::net;
 use crate::secret;
 use crate::state::AppState;
 use crate::store;
 use crate::store::StoreError;
 use crate::users::User;
 use std::sync::Arc;
+use url::Url;
 
 const SESSION: &str = "auth_server_session";
 const BROWSER: &str = "auth_server_browser";
@@ -167,6 +169,26 @@ fn make(
         .same_site(SameSite::Lax)
         .secure(config.issuer.https)
         .build()
+}
+
+/// Whether the browser believes to be where we are: on this machine, or at the issuer's host.
+///
+/// Otherwise a page of a name that suddenly resolves to this address (DNS rebinding) would be of
+/// one origin with ours, could read the login form, and the demo users' passwords are known.
+pub(crate) fn is_own_host(
+    config: &Config,
+    headers: &HeaderMap,
+) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let url = host
+        .to_str()
+        .ok()
+        .and_then(|host| Url::parse(&format!("http://{host}")).ok());
+    url.is_some_and(|url| {
+        net::has_loopback_host(&url) || url.host_str() == config.issuer.host.as_deref()
+    })
 }
 
 /// Whether a form may come from where the browser says it comes from.

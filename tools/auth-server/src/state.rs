@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use crate::clients::Preregistered;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::Keyring;
-use crate::limits::PerAddress;
+use crate::limits::PerMinute;
 use crate::secret::Sealer;
 use crate::store;
 use crate::store::Store;
@@ -37,8 +38,10 @@ pub(crate) struct Inner {
     pub(crate) documents: Documents,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) throttle: Throttle,
-    pub(crate) registrations: PerAddress,
-    pub(crate) logins: PerAddress,
+    pub(crate) registrations: PerMinute<IpAddr>,
+    pub(crate) logins: PerMinute<IpAddr>,
+    /// Fetches of client metadata documents, by user name.
+    pub(crate) fetches: PerMinute<String>,
 }
 
 impl std::ops::Deref for AppState {
@@ -75,8 +78,9 @@ impl AppState {
             documents: Documents::new(settings.allow_loopback_client_metadata),
             sealer: Arc::new(Sealer::new(&seal_key)),
             throttle: Throttle::default(),
-            registrations: PerAddress::new(settings.registrations_per_minute),
-            logins: PerAddress::new(settings.logins_per_minute),
+            registrations: PerMinute::new(settings.registrations_per_minute),
+            logins: PerMinute::new(settings.logins_per_minute),
+            fetches: PerMinute::new(settings.registrations_per_minute),
             store,
             config,
         })))

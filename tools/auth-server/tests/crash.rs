@@ -5,6 +5,12 @@
 //! on the same file, and every line of every ledger is checked. A request that was cut off may or
 //! may not have happened; what the protocol says about retrying it is checked instead.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends there"
+)]
+
 use std::io::BufRead;
 use std::io::BufReader;
 use std::path::Path;

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::http::header;
 use axum::routing::get;
 use serde_json::json;
@@ -377,4 +376,37 @@ async fn one_document_serves_every_installation() {
         server.refresh(&site.id, token, &[]).await.status,
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn a_document_that_does_not_come_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let id = format!("http://{}/m.json", listener.local_addr().unwrap());
+    let mut documents = Documents::new(true);
+    documents.timeout = Duration::from_millis(50);
+    let Rejected(why) = fetch(&documents, &id).await.unwrap_err();
+    assert!(why.contains("did not arrive"), "{why}");
+}
+
+#[tokio::test]
+async fn one_user_cannot_have_documents_fetched_without_end() {
+    let flags = [
+        "--allow-loopback-client-metadata",
+        "--registrations-per-minute",
+        "2",
+    ];
+    let (server, site) = (Server::with(&flags), Site::start().await);
+    let browser = Browser::signed_in(&server, "alice", &site.id).await;
+    let open = async |path: &str| {
+        let id = site.id.replace("client.json", path);
+        browser.open(&server, &request(&id, &[])).await.status
+    };
+    // Each is refused, because the document's own URL is another; but each was fetched.
+    assert_eq!(open("a.json").await, StatusCode::BAD_REQUEST);
+    assert_eq!(open("b.json").await, StatusCode::BAD_REQUEST);
+    let id = site.id.replace("client.json", "c.json");
+    let refused = browser.open(&server, &request(&id, &[])).await;
+    refused.assert_page(429);
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(site.hits(), 2);
 }

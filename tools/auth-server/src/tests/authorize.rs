@@ -630,3 +630,31 @@ async fn a_session_ends_after_its_time() {
             .contains("<h1>Sign in</h1>")
     );
 }
+
+#[tokio::test]
+async fn pages_answer_under_their_own_names_only() {
+    let server = Server::new();
+    let client = server.register().await;
+    let uri = format!("/oauth/authorize?{}", request(&client, &[]));
+    for (host, status) in [
+        ("localhost:9001", StatusCode::OK),
+        ("127.0.0.1:9001", StatusCode::OK),
+        ("[::1]:9001", StatusCode::OK),
+        ("rebound.example:9001", StatusCode::FORBIDDEN),
+        ("localhost.evil.example", StatusCode::FORBIDDEN),
+        ("localhost@evil.example", StatusCode::FORBIDDEN),
+        ("not a host", StatusCode::FORBIDDEN),
+    ] {
+        let request = Request::get(&uri)
+            .header(header::HOST, host)
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(server.send(request).await.status, status, "{host}");
+    }
+    let server = Server::with(&["--issuer", "https://auth.example"]);
+    let request = Request::get("/")
+        .header(header::HOST, "auth.example")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(server.send(request).await.status, StatusCode::OK);
+}

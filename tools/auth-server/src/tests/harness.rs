@@ -69,7 +69,15 @@ impl Server {
         flags: &[&str],
     ) -> Self {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let state = open(&dir, &flags).unwrap();
+        Self::start_at(dir, flags, Clock::default().now())
+    }
+
+    fn start_at(
+        dir: TempDir,
+        flags: Vec<String>,
+        now: i64,
+    ) -> Self {
+        let state = open_at(&dir, &flags, now).unwrap();
         Self {
             app: app(state.clone()),
             state,
@@ -86,13 +94,10 @@ impl Server {
             dir,
             flags,
         } = self;
-        let ahead = state.now() - Clock::default().now();
+        let now = state.now();
         drop(old);
         drop(state);
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let server = Self::start(dir, &flags);
-        server.state.clock.advance(ahead);
-        server
+        Self::start_at(dir, flags, now)
     }
 
     pub(crate) fn advance(
@@ -248,9 +253,17 @@ pub(crate) fn open(
     dir: &TempDir,
     flags: &[String],
 ) -> anyhow::Result<AppState> {
+    open_at(dir, flags, Clock::default().now())
+}
+
+fn open_at(
+    dir: &TempDir,
+    flags: &[String],
+    now: i64,
+) -> anyhow::Result<AppState> {
     let address = SocketAddr::from(([127, 0, 0, 1], 9001));
     let config = Config::new(settings(dir, flags), address)?;
-    AppState::open(config, Clock::default())
+    AppState::open(config, Clock::stopped_at(now))
 }
 
 pub(crate) fn settings(

@@ -165,27 +165,53 @@ async fn introspection_is_for_clients_with_a_secret() {
     answer.assert_error(400, "invalid_request");
 }
 
+/// Signs what the test likes with the server's own key, as gen-token does.
+fn sign(
+    server: &Server,
+    typ: &str,
+    change: impl FnOnce(&mut serde_json::Value),
+) -> String {
+    let ring = server.state.keys.ring();
+    let now = server.state.now();
+    let mut claims = json!({
+        "iss": ISSUER, "sub": "alice", "aud": RESOURCE, "exp": now + 60, "iat": now, "nbf": now,
+        "jti": "made-elsewhere", "client_id": "gen-token", "scope": "openid", "roles": ["user"],
+    });
+    change(&mut claims);
+    let header = jsonwebtoken::Header {
+        typ: Some(typ.to_owned()),
+        kid: Some(ring.signer.kid().to_owned()),
+        ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256)
+    };
+    jsonwebtoken::encode(&header, &claims, ring.signer.encoding_key()).unwrap()
+}
+
 #[tokio::test]
 async fn a_token_of_gen_tokens_kind_is_active() {
     let server = Server::new();
-    let ring = server.state.keys.ring();
-    let user = server.state.users.get("alice").unwrap();
-    let now = server.state.now();
-    let token = crate::mint::Access {
-        issuer: ISSUER,
-        user: &user,
-        client_id: "gen-token",
-        resources: &[RESOURCE.to_owned()],
-        scopes: &crate::scopes::known("openid"),
-        jti: "made-elsewhere",
-        now,
-        expires_at: now + 60,
-    }
-    .sign(&ring)
-    .unwrap();
+    let token = sign(&server, "at+jwt", |_| {});
     assert_eq!(introspect(&server, &token).await["active"], true);
     let answer = server.get_with_token("/oauth/userinfo", &token).await;
     assert_eq!(answer.status, StatusCode::OK);
+}
+
+/// Each differs from a good token in one thing.
+#[tokio::test]
+async fn what_only_looks_like_an_access_token_is_not_active() {
+    let server = Server::new();
+    let tokens = [
+        sign(&server, "JWT", |_| {}),
+        sign(&server, "at+jwt", |claims| {
+            claims["iss"] = json!("http://localhost:9002")
+        }),
+        sign(&server, "at+jwt", |claims| claims["sub"] = json!("")),
+        sign(&server, "at+jwt", |claims| claims["exp"] = json!(1)),
+    ];
+    for token in tokens {
+        assert_eq!(introspect(&server, &token).await, json!({"active": false}));
+        let answer = server.get_with_token("/oauth/userinfo", &token).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Checks the checks: every condition of lib.sh can fail, and a script that breaks off never ends in success.
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2016
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+STEP=2
+
+# holds, breaks CONDITION..: what `expect` would have said of the last answer.
+holds() {
+    judge "$@"
+    is "$WRONG" ''
+}
+
+breaks() {
+    judge "$@"
+    [ -n "$WRONG" ]
+}
+
+conditions() {
+    get /health
+    check "status: right" holds status 200
+    check "status: wrong" breaks status 201
+    check "header: right, in any case" holds header content-TYPE application/json
+    check "header: wrong" breaks header Content-Type application/jso
+    check "header: absent" breaks header Content-Typ application/json
+    check "no-header: right" holds no-header Allow
+    check "no-header: wrong" breaks no-header CONTENT-TYPE
+    check "json: right" holds json .status healthy json .service step2
+    check "json: wrong" breaks json .status ill
+    check "json: right and wrong" breaks json .status healthy json .service step1
+    check "json: a number is no string" breaks json '.status | length' '"7"'
+    check "json: a word with quotes and backslashes" holds json '.status | "\"\\"' '"\"\\"'
+    check "json: absent" breaks json .stat healthy
+    check "json: nothing yielded" breaks json '.status | empty' healthy
+    check "json: two values yielded" breaks json '"healthy", "healthy"' healthy
+    check "json: a filter that is none" breaks json '.status |' healthy
+    check "where: right" holds where '.status | length == 7'
+    check "where: wrong" breaks where '.status | length == 8'
+    check "where: true, not just something" breaks where .status
+    check "where: a type error" breaks where '.status | keys | length > 0'
+    check "empty: wrong" breaks empty
+    check "no condition at all" breaks
+    check "a condition that is none" breaks statuss 200
+    check "an earlier condition counts" breaks status 201 json .status healthy
+
+    send '{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}'
+    check "id-digits: right" holds id-digits 9007199254740993
+    check "id-digits: the last digit wrong" breaks id-digits 9007199254740992
+    check "id-digits: the first digits only" breaks id-digits 900719925474099
+    send '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    check "empty: right" holds empty
+    check "json: of an empty body" breaks json . '{}'
+    printf '{"a":null}' >"$BODY"
+    check "json: a null member anywhere" breaks where '.b == null'
+    printf '{"a":1}{"a":1}' >"$BODY"
+    check "json: two documents" breaks json .a 1
+    printf '<p>1</p>' >"$BODY"
+    check "json: no JSON" breaks where true
+}
+
+challenges() {
+    HEADERS=('HTTP/1.1 401 Unauthorized' 'www-authenticate: Bearer realm="mcp", error="invalid_token", scope="a b"')
+    check "challenge: right" holds challenge realm mcp challenge error invalid_token challenge scope 'a b'
+    check "challenge: wrong" breaks challenge error invalid
+    check "challenge-words: in another order" holds challenge-words scope 'b a'
+    check "challenge-words: one missing" breaks challenge-words scope 'b a c'
+    check "challenge-words: one too many" breaks challenge-words scope a
+    check "challenge-words: another" breaks challenge-words scope 'a c'
+    check "challenge: absent" breaks challenge resource_metadata x
+    check "challenge: the end of another name" breaks challenge ror invalid_token
+    check "no-challenge: right" holds no-challenge resource_metadata
+    check "no-challenge: wrong" breaks no-challenge error
+    check "no-challenge -: wrong" breaks no-challenge -
+    HEADERS=('HTTP/1.1 401 Unauthorized' 'WWW-Authenticate: Bearer')
+    check "challenge: without parameters" holds no-challenge error
+    HEADERS=('HTTP/1.1 401 Unauthorized' 'WWW-Authenticate: Basic realm="mcp"')
+    check "challenge: of another scheme" breaks challenge realm mcp
+    check "no-challenge: needs a challenge" breaks no-challenge error
+    HEADERS=('HTTP/1.1 401 Unauthorized' 'WWW-Authenticate: Bearer realm="mcp"' 'WWW-Authenticate: Bearer realm="mcp"')
+    check "challenge: two of them" breaks challenge realm mcp
+    HEADERS=('HTTP/1.1 401 Unauthorized')
+    check "challenge: none" breaks challenge realm mcp
+    check "no-challenge -: right" holds no-challenge -
+}
+
+failed_requests() {
+    local URL=http://127.0.0.1:1
+    get /health
+    check "no server: no status holds" breaks status 000
+    check "no server: not even an empty body" breaks empty
+    check "no server: not even an absent header" breaks no-header Allow
+}
+
+# ends SCRIPT: runs this text as a check script and prints its exit status and its last line.
+ends() {
+    printf '. "%s"\nSTEP=2\n%s\n' "$ROOT/scripts/lib.sh" "$1" >"$SCRATCH/script.sh"
+    bash "$SCRATCH/script.sh" >"$SCRATCH/script.out" 2>&1
+    echo "$? $(tail -n 1 "$SCRATCH/script.out")"
+}
+
+scripts() {
+    local pid
+    check "one claim that holds" is "$(ends 'check one true; finish')" '0 1 passed, 0 failed'
+    check "one claim that does not" is "$(ends 'check one true; check two false; finish')" '1 1 passed, 1 failed'
+    check "a failure prints the request, the expectation and the answer" is \
+        "$(ends 'start step1; get /health; expect "one" status 404; finish' >"$SCRATCH/ends" &&
+            cut -d ' ' -f 1 "$SCRATCH/ends" && grep -cE '^    (request|expected|wrong|answer): ' "$SCRATCH/script.out")" "1
+4"
+    check "no claim at all" is "$(ends finish)" '1 0 passed, 0 failed'
+    check "broken off" is "$(ends 'check one true; exit 0')" '1 1 passed, 1 failed'
+    check "broken off by an unset variable" is "$(ends 'check one true; echo $no_such; finish' | cut -c 2-)" ' 1 passed, 1 failed'
+    check "ended by a signal" is "$(ends 'check one true; kill -TERM $$; sleep 1; finish')" '143 1 passed, 1 failed'
+    check "a server that never starts" is "$(ends 'start step1 --no-such-flag; check one true; finish')" '1 0 passed, 1 failed'
+    check "a binary that is not there" is "$(ends 'start no-such-server; check one true; finish')" '1 0 passed, 1 failed'
+    check "a package that does not build" is "$(CHECKS_BIN='' ends 'build no-such-package; check one true; finish')" '1 0 passed, 1 failed'
+    ends 'start step1; echo "$PID"; check one true; finish' >/dev/null
+    pid=$(head -n 1 "$SCRATCH/script.out")
+    check "its server is gone when a script ends" ended "$pid"
+    ends 'start step1; echo "$PID"; exit 3' >/dev/null
+    pid=$(head -n 1 "$SCRATCH/script.out")
+    check "its server is gone when a script breaks off" ended "$pid"
+    check "a step that is none" is "$("$ROOT/scripts/test_step1.sh" 9 2>/dev/null | tail -n 1)" '0 passed, 1 failed'
+    check "an earlier step" is "$("$ROOT/scripts/test_step2.sh" 1 2>/dev/null | tail -n 1)" '0 passed, 1 failed'
+}
+
+exceptions() {
+    EXCEPTIONS='|changed|'
+    get /health
+    check "an exception for a claim that holds is a failure" is \
+        "$(expect changed status 200 | grep -c '^not ok')" 1
+    check "an exception for a claim that does not hold is none" is \
+        "$(expect changed status 404 | grep -c '^# changed since')" 1
+    check "an exception excuses no other claim" is "$(expect another status 404 | grep -c '^not ok')" 1
+    DEMANDED='changed
+'
+    USED=
+    check "an exception that no check met is a failure" is "$(exceptions_used 2 >/dev/null || echo red)" red
+    USED='|changed|'
+    check "an exception that was met is none" exceptions_used 2
+    EXCEPTIONS=
+    local URL=http://127.0.0.1:1
+    EXCEPTIONS='|changed|'
+    get /health
+    check "an exception does not excuse a server that is gone" is "$(expect changed status 200 | grep -c '^not ok')" 1
+    EXCEPTIONS=
+}
+
+build step1 step2
+start step2
+conditions
+challenges
+failed_requests
+scripts
+exceptions
+finish
