@@ -1,7 +1,7 @@
 //! What can be set, and the settings that this server refuses to start with.
 //!
 //! Everything is a flag, an environment variable or a default, in that order. Each absolute URL
-//! that the server ever emits is built from [`Issuer`], never from a request's `Host`.
+//! that the server ever emits is built from `Issuer`, never from a request's `Host`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Settings {
     #[arg(long, env = "AUTH_BIND", default_value = "127.0.0.1:9001")]
     pub bind: SocketAddr,
 
-    /// Name of this server in every token and document [default: http://localhost:<port>]
+    /// Name of this server in every token and document [default: http://localhost:PORT]
     #[arg(long, env = "MCP_ISSUER")]
     pub issuer: Option<String>,
 

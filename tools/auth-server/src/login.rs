@@ -13,7 +13,9 @@ use axum::response::Redirect;
 use axum::response::Response;
 
 use crate::audit;
+use crate::authorize;
 use crate::authorize::Refusal;
+use crate::authorize::Step;
 use crate::authorize::Who;
 use crate::consent;
 use crate::limits::Peer;
@@ -80,12 +82,7 @@ async fn sign_in(
     }
     let Some(user) = state.users.verify(username, password).await else {
         record_wrong(state, username);
-        let request = form.params.one("request")?.unwrap_or_default();
-        let problem = "That user name and password do not belong together.";
-        let status = StatusCode::FORBIDDEN;
-        return Ok(page(
-            state, &browser, "", request, status, username, problem,
-        ));
+        return try_again(state, form, &browser, username).await;
     };
     state.throttle.forget(username);
     audit::allowed(audit::Entry {
@@ -96,6 +93,29 @@ async fn sign_in(
     let cookie = session::start(state, &user.username).await?;
     let cookies = AppendHeaders([(header::SET_COOKIE, cookie.to_string())]);
     Ok((cookies, back_to_authorize(state, form)?).into_response())
+}
+
+/// The login page once more. The same for every reason.
+async fn try_again(
+    state: &AppState,
+    form: &Form,
+    browser: &Browser,
+    username: &str,
+) -> Result<Response, Refusal> {
+    let request = form.params.one("request")?.unwrap_or_default();
+    let client = match authorize::read(state, &carried(form), None).await? {
+        Step::SignIn {
+            client,
+        } => client,
+        Step::Decide {
+            ..
+        } => String::new(),
+    };
+    let problem = "That user name and password do not belong together.";
+    let status = StatusCode::FORBIDDEN;
+    Ok(page(
+        state, browser, &client, request, status, username, problem,
+    ))
 }
 
 /// The browser, once its form is known to be ours: otherwise another site could sign its visitor

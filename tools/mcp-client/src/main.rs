@@ -1,5 +1,5 @@
 //! The client's side of MCP authorization: `walk` narrates a login, `call`, `prompt` and `tools`
-//! just use one.
+//! just use one, and `doctor` says what clients would stumble over.
 
 mod browser;
 mod cache;
@@ -7,7 +7,9 @@ mod call;
 mod callback;
 mod challenge;
 mod discovery;
+mod doctor;
 mod exchange;
+mod export;
 mod http;
 mod jwt;
 mod login;
@@ -32,7 +34,9 @@ use serde_json::json;
 
 use crate::browser::User;
 use crate::cache::Cache;
+use crate::doctor::Doctor;
 use crate::exchange::Recorder;
+use crate::export::Files;
 use crate::http::Http;
 use crate::login::How;
 use crate::print::Printer;
@@ -52,6 +56,8 @@ struct Cli {
 enum Command {
     /// Narrate the whole authorization flow against a server
     Walk(WalkArgs),
+    /// Check a server as clients would; exit status 1 if a check fails
+    Doctor(DoctorArgs),
     /// Call one tool and print its result
     Call(OneArgs),
     /// Get one prompt and print its messages
@@ -71,6 +77,23 @@ struct ToolsArgs {
     /// Folder of the cached logins [default: mcp-client in the user's cache folder]
     #[arg(long, env = "MCP_CLIENT_CACHE", value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DoctorArgs {
+    /// URL of the MCP endpoint
+    url: String,
+
+    #[command(flatten)]
+    login: LoginArgs,
+
+    /// A token of the same issuer for another server, which this one must refuse
+    #[arg(long, value_name = "TOKEN")]
+    foreign_token: Option<String>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -180,12 +203,21 @@ struct WalkArgs {
     /// Show the exchanges only, without reasons and clauses
     #[arg(long)]
     no_explain: bool,
+
+    /// Also write what happened as a Markdown page
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Also write what happened as a Mermaid sequence diagram
+    #[arg(long, value_name = "FILE")]
+    mermaid: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Walk(args) => walk_command(args).await,
+        Command::Doctor(args) => doctor_command(args).await,
         Command::Call(args) => one_command(args, true).await,
         Command::Prompt(args) => one_command(args, false).await,
         Command::Tools(args) => tools_command(args).await,
@@ -206,8 +238,22 @@ async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
     };
     let printer = Printer::new(!args.no_explain, args.step);
     let mut http = Http::new(Recorder::new(Some(printer)), &args.url)?;
-    walk::walk(&mut http, &args.url, &plan).await?;
-    Ok(ExitCode::SUCCESS)
+    let files = Files {
+        markdown: args.markdown,
+        mermaid: args.mermaid,
+    };
+    let outcome = walk::walk(&mut http, &args.url, &plan).await;
+    // A walk that failed is the one that goes into a bug report.
+    files.write(&args.url, &http.recorder.events)?;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn doctor_command(args: DoctorArgs) -> Result<ExitCode> {
+    let http = Http::new(Recorder::new(None), &args.url)?;
+    let (how, token) = (args.login.how(), args.login.token.clone());
+    Doctor::new(http, &args.url, how, token, args.foreign_token)
+        .examine(args.json)
+        .await
 }
 
 async fn one_command(

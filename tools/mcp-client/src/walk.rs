@@ -364,7 +364,7 @@ fn open_door(reply: &Reply) -> String {
 
 /// A tool that can be called without harm: one of ours, or one that says it only reads, and that
 /// needs no arguments.
-fn harmless(tools: &[Value]) -> Option<(String, Value)> {
+pub(crate) fn harmless(tools: &[Value]) -> Option<(String, Value)> {
     let known = HARMLESS
         .iter()
         .find_map(|name| tools.iter().find(|tool| tool["name"] == *name));
