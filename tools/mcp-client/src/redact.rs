@@ -26,6 +26,10 @@ const TOKENS: [&str; 11] = [
 /// Names whose value is not shown at all.
 const SECRETS: [&str; 3] = ["client_secret", "password", "passwd"];
 
+/// An authorization response may come from anybody until its `iss` is checked, so its error must not
+/// be shown before (MCP authorization, "Authorization Response Validation").
+const UNREAD: [&str; 3] = ["error", "error_description", "error_uri"];
+
 /// Longer lists and objects are broken into lines.
 const SHORT: usize = 80;
 
@@ -113,8 +117,12 @@ pub(crate) fn url(text: &str) -> String {
 
 /// The parameters of a query or a form, decoded for reading: `name=value`.
 pub(crate) fn parameters(encoded: &str) -> Vec<String> {
+    let shown = |name: &str, text: &str| match UNREAD.contains(&name) {
+        true => "(not read before iss is checked)".to_owned(),
+        false => cut(value(name, text)),
+    };
     form_urlencoded::parse(encoded.as_bytes())
-        .map(|(name, text)| format!("{name}={}", cut(value(&name, &text))))
+        .map(|(name, text)| format!("{name}={}", shown(&name, &text)))
         .collect()
 }
 
@@ -273,8 +281,12 @@ fn one_line(text: &str) -> Option<(String, &str)> {
     let flat = text[1..].find(['[', '{', ']', '}'])? + 1;
     let (group, after) = text.split_at(flat + 1);
     let closed = group.ends_with([']', '}']) && serde_json::from_str::<IgnoredAny>(group).is_ok();
-    let secret = |name: &&str| group.contains(&format!("\"{name}\""));
-    let has_secret = TOKENS.iter().chain(&SECRETS).any(secret);
+    // A number is no secret: JSON-RPC errors have a `code`, too.
+    let is_text = |name: &str| {
+        let behind = group.split_once(&format!("\"{name}\""));
+        behind.is_some_and(|(_, rest)| rest.trim_start_matches([' ', ':']).starts_with('"'))
+    };
+    let has_secret = TOKENS.iter().chain(&SECRETS).any(|name| is_text(name));
     if !closed || has_secret || group.contains("eyJ") || group.len() > SHORT {
         return None;
     }

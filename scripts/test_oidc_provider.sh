@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# mcp-client against an authorization server of other make: oidc-provider from npm, a certified OpenID provider.
+# Needs Node and npm; without them it says so and checks nothing. The package is installed once, into the target folder.
+# shellcheck disable=SC2317 # functions that `check` and `eventually` call are called all right
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+EXCEPTIONS=
+INSTALLED=$TARGET/oidc-provider
+
+if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+    echo "# skipped: node and npm are needed for oidc-provider"
+    FINISHED=yes
+    exit 0
+fi
+
+build step8 mcp-client
+
+if ! [ -d "$INSTALLED/node_modules/oidc-provider" ]; then
+    mkdir -p "$INSTALLED"
+    npm install --prefix "$INSTALLED" --no-audit --no-fund oidc-provider@9 >"$SCRATCH/npm.log" 2>&1 ||
+        die "oidc-provider could not be installed: $(tail -n 5 "$SCRATCH/npm.log")"
+fi
+# Node looks for packages beside the script.
+cp "$ROOT/scripts/clients/oidc_provider.mjs" "$INSTALLED/provider.mjs"
+
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 20000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+PROVIDER_PORT=$(free_port)
+SERVER_PORT=$(free_port)
+SERVER=http://localhost:$SERVER_PORT/mcp
+node "$INSTALLED/provider.mjs" "$PROVIDER_PORT" "$SERVER" >"$SCRATCH/provider.log" 2>&1 </dev/null &
+CHILDREN="$CHILDREN $!"
+eventually grep -q listening "$SCRATCH/provider.log" || die "oidc-provider did not start: $(cat "$SCRATCH/provider.log")"
+start step8 --bind "127.0.0.1:$SERVER_PORT" --issuer "http://localhost:$PROVIDER_PORT" --resource "$SERVER"
+
+"$BIN/mcp-client" walk "$SERVER" --as alice:any --markdown "$SCRATCH/walk.md" >"$SCRATCH/walk.txt" 2>&1
+check "the walk ends well" is $? 0
+
+# status_of TITLE: the status of the exchange with this title.
+status_of() {
+    awk -v title="$1" 'index($0, "### ") == 1 { found = index($0, title) > 0 } found && /^HTTP\/1.1 / { print $2; exit }' \
+        "$SCRATCH/walk.md"
+}
+check "the first call is refused" is "$(status_of '1. Call without a token')" 401
+check "the client registers itself" is "$(status_of 'Register this client')" 201
+check "the code is exchanged" is "$(status_of 'Exchange the code for tokens')" 200
+check "a call beyond the scope is refused" is "$(status_of '. Call the tool whoami')" 403
+check "after the step-up it is served" is "$(status_of 'Call the tool whoami again')" 200
+
+"$BIN/mcp-client" doctor "$SERVER" --as alice:any --json >"$SCRATCH/doctor.json"
+check "the doctor finds nothing broken" is "$("$JQ" -r .failed "$SCRATCH/doctor.json")" 0
+check "the doctor misses the refresh token" is \
+    "$("$JQ" -r '[.checks[] | select(.outcome == "warn") | .id] | join(" ")' "$SCRATCH/doctor.json")" refresh.works
+
+finish
