@@ -5,13 +5,13 @@
 
 cd "$ROOT" || exit 1
 
+# inherits MANIFEST KEY: as the table [lints] or as a line of [package].
 inherits() {
-    awk -v key="$2" '
-        /^\[/ { section = $0 }
-        section == "[lints]" && /^workspace = true$/ { lints = 1 }
-        section == "[package]" && $0 == key ".workspace = true" { found = 1 }
-        END { exit !(key == "lints" ? lints : found) }
-    ' "$1" || grep -qx "$2.workspace = true" "$1"
+    if [ "$2" = lints ]; then
+        grep -A 1 -x '\[lints\]' "$1" | grep -qx 'workspace = true'
+    else
+        grep -qx "$2.workspace = true" "$1"
+    fi
 }
 
 members() {

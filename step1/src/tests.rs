@@ -215,6 +215,13 @@ async fn a_taken_port_is_refused_in_a_sentence_that_says_what_to_do() {
     assert!(reason.contains("--bind"), "{reason}");
 }
 
+/// Fails where the test would wait for ever.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(20);
+    let ended = tokio::time::timeout(patience, future).await;
+    ended.expect("what was waited for has happened")
+}
+
 /// Serves `routes` on a free port; the sender stops it, the handle yields what `serve` returned.
 async fn start(
     routes: Router,
@@ -261,9 +268,9 @@ async fn a_request_in_flight_is_finished_before_the_server_stops() {
     stop.send(()).unwrap();
     go_on.notify_one();
     let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    soon(client.read_to_string(&mut answer)).await.unwrap();
     assert_eq!(answer.lines().next(), Some("HTTP/1.1 200 OK"));
-    assert_eq!(serving.await.unwrap(), Ok(()));
+    assert_eq!(soon(serving).await.unwrap(), Ok(()));
 }
 
 #[tokio::test]
@@ -273,5 +280,5 @@ async fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
     client.write_all(SLOW_REQUEST).await.unwrap();
     begun.notified().await;
     stop.send(()).unwrap();
-    assert_eq!(serving.await.unwrap(), Ok(()));
+    assert_eq!(soon(serving).await.unwrap(), Ok(()));
 }

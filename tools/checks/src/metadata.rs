@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::server::ADMIN;
 use crate::server::ALICE;
 use crate::server::Answer;
+use crate::server::AuthServer;
 use crate::server::ERAS;
 use crate::server::Era;
 use crate::server::HAS_AUTH;
@@ -24,6 +25,7 @@ const HAS_METADATA: u8 = 7;
 const SUFFIXED: &str = "/.well-known/oauth-protected-resource/mcp";
 const PLAIN: &str = "/.well-known/oauth-protected-resource";
 const KEYS: &str = "/.well-known/jwks.json";
+const AUTH_SERVER: &str = "/.well-known/oauth-authorization-server";
 
 /// The methods that each capability promises, with params that a server which has them accepts.
 fn promises() -> Vec<(&'static str, &'static str, Value)> {
@@ -140,7 +142,7 @@ async fn every_url_of_ours_in_our_documents_answers() {
             assert_eq!(answer.status, 200, "step {step}: {path}");
             collect(&answer.json(), &mut urls);
         }
-        urls.retain(|url| is_ours(&server, url));
+        urls.retain(|url| url.starts_with(&origin(&server)));
         // The resource and its metadata; before them, nothing is advertised.
         let expected = if step >= HAS_METADATA { 2 } else { 0 };
         assert_eq!(urls.len(), expected, "step {step}: {urls:?}");
@@ -168,13 +170,6 @@ fn collect(
 
 fn origin(server: &Server) -> String {
     server.resource().trim_end_matches("/mcp").to_owned()
-}
-
-fn is_ours(
-    server: &Server,
-    url: &str,
-) -> bool {
-    url.starts_with(&origin(server))
 }
 
 /// Gets a URL of ours, as it is advertised.
@@ -241,5 +236,43 @@ async fn health_says_whether_a_token_is_needed() {
             let expected = if said { 401 } else { 200 };
             assert_eq!(call.await.status, expected, "step {step}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_way_in_leads_to_an_issuer_that_is_all_there() {
+    for step in HAS_METADATA..=8 {
+        let resource = "http://localhost:9000/mcp";
+        let auth = AuthServer::start(resource);
+        let issuer = auth.issuer();
+        let server = Server::start_with(step, &["--issuer", &issuer, "--resource", resource]);
+        let document = server.get(SUFFIXED).await.json();
+        assert_eq!(document["resource"], json!(resource));
+        assert_eq!(document["authorization_servers"], json!([issuer]));
+        is_all_there(&auth, &server).await;
+        // Keys that were fetched check tokens as well as keys from a file.
+        let token = auth.token(&ALICE);
+        let call = server.call(Era::Modern, Some(&token), "tools/list", json!({}));
+        assert_eq!(call.await.status, 200, "step {step}");
+        let health = server.get("/health").await.json();
+        assert_eq!(health["auth"]["keys"], json!(true), "step {step}");
+    }
+}
+
+/// Every URL in the metadata of the issuer answers, if only with what it wants to be sent.
+async fn is_all_there(
+    auth: &AuthServer,
+    server: &Server,
+) {
+    let metadata = auth.get(AUTH_SERVER).await.json();
+    assert_eq!(server.get(AUTH_SERVER).await.json(), metadata);
+    let mut urls = BTreeSet::new();
+    collect(&metadata, &mut urls);
+    let issuer = auth.issuer();
+    assert!(urls.remove(&issuer) && urls.len() > 5, "{urls:?}");
+    for url in urls {
+        let path = url.strip_prefix(&issuer).expect("it names nobody else");
+        let status = auth.get(path).await.status;
+        assert!([200, 400, 401, 405].contains(&status), "{url}: {status}");
     }
 }

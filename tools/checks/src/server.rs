@@ -39,13 +39,25 @@ pub(crate) const ADMIN: [&str; 6] = [
     "mcp:read mcp:tools mcp:prompts mcp:audit",
 ];
 
-/// A running step. It ends when this value goes out of scope.
-pub(crate) struct Server {
-    pub(crate) step: u8,
+/// A server of this workspace. It ends when this value goes out of scope.
+struct Process {
     child: Child,
     address: SocketAddr,
-    keys: TempDir,
     http: Client,
+}
+
+/// A running step.
+pub(crate) struct Server {
+    pub(crate) step: u8,
+    process: Process,
+    keys: TempDir,
+}
+
+/// A running authorization server, with keys and data of its own.
+pub(crate) struct AuthServer {
+    process: Process,
+    folder: TempDir,
+    resource: String,
 }
 
 /// An answer over HTTP, read to its end.
@@ -98,29 +110,11 @@ impl Server {
             command.arg("--public-key");
             command.arg(keys.path().join("public.pem"));
         }
-        let mut child = command
-            .args(["--bind", "127.0.0.1:0"])
-            .args(flags)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let address = listening(child.stderr.take().unwrap());
-        if address.is_none() {
-            let _ = child.kill();
-        }
+        command.args(flags);
         Self {
             step,
-            address: address.unwrap_or_else(|| panic!("{} does not start", name(step))),
-            child,
+            process: Process::start(command),
             keys,
-            // A proxy in the environment must not see what is meant for this machine.
-            http: Client::builder()
-                .no_proxy()
-                .redirect(Policy::none())
-                .timeout(PATIENCE)
-                .build()
-                .unwrap(),
         }
     }
 
@@ -129,12 +123,12 @@ impl Server {
         &self,
         path: &str,
     ) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.process.address)
     }
 
     /// The server as its tokens name it.
     pub(crate) fn resource(&self) -> String {
-        format!("http://localhost:{}/mcp", self.address.port())
+        format!("http://localhost:{}/mcp", self.process.address.port())
     }
 
     /// A token for this server, from gen-token.
@@ -161,7 +155,7 @@ impl Server {
         &self,
         path: &str,
     ) -> Answer {
-        answer(self.http.get(self.url(path))).await
+        self.process.get(path).await
     }
 
     /// One request to `/mcp` as the era demands it, with the id `1`.
@@ -172,7 +166,7 @@ impl Server {
         method: &str,
         mut params: Value,
     ) -> Answer {
-        let mut request = self.http.post(self.url("/mcp"));
+        let mut request = self.process.http.post(self.url("/mcp"));
         if era == Era::Modern {
             request = request
                 .header("MCP-Protocol-Version", "2026-07-28")
@@ -194,7 +188,79 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl AuthServer {
+    /// For tokens that are meant for one resource, which need not run.
+    pub(crate) fn start(resource: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command("auth-server");
+        command.args(["--resource", resource]);
+        command.arg("--keys-dir").arg(folder.path());
+        command.arg("--data").arg(folder.path().join("data.db"));
+        Self {
+            process: Process::start(command),
+            folder,
+            resource: resource.to_owned(),
+        }
+    }
+
+    /// Its name in tokens and documents.
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://localhost:{}", self.process.address.port())
+    }
+
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+    ) -> Answer {
+        self.process.get(path).await
+    }
+
+    /// A token that gen-token signs with the same keys, in the name of this server.
+    pub(crate) fn token(
+        &self,
+        flags: &[&str],
+    ) -> String {
+        let issuer = self.issuer();
+        let names = ["--issuer", &issuer, "--resource", &self.resource];
+        gen_token(self.folder.path(), &[&names, flags].concat())
+    }
+}
+
+impl Process {
+    /// Runs a server on a free port, until it says which.
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--bind", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = listening(child.stderr.take().unwrap());
+        if address.is_none() {
+            let _ = child.kill();
+        }
+        Self {
+            address: address.unwrap_or_else(|| panic!("it does not start: {command:?}")),
+            child,
+            // A proxy in the environment must not see what is meant for this machine.
+            http: Client::builder()
+                .no_proxy()
+                .redirect(Policy::none())
+                .timeout(PATIENCE)
+                .build()
+                .unwrap(),
+        }
+    }
+
+    async fn get(
+        &self,
+        path: &str,
+    ) -> Answer {
+        answer(self.http.get(format!("http://{}{path}", self.address))).await
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -246,8 +312,14 @@ fn gen_token(
 fn command(binary: &str) -> Command {
     let mut command = Command::new(built(binary));
     let settings = std::env::vars_os().map(|(name, _)| name);
-    for name in settings.filter(|name| name.to_string_lossy().starts_with("MCP_")) {
-        command.env_remove(name);
+    for name in settings {
+        let text = name.to_string_lossy();
+        if ["MCP_", "AUTH_"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            command.env_remove(&name);
+        }
     }
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
@@ -298,8 +370,9 @@ fn listening(log: ChildStderr) -> Option<SocketAddr> {
         }
     });
     while let Ok(line) = receiver.recv_timeout(PATIENCE) {
-        let url = line.split_once("is listening, try: curl http://");
-        match url.and_then(|(_, url)| url.strip_suffix("/health")) {
+        let rest = line.split_once("is listening").map(|(_, rest)| rest);
+        let url = rest.and_then(|rest| rest.split_once("http://"));
+        match url.and_then(|(_, url)| url.split(['/', ',']).next()) {
             Some(address) => return address.parse().ok(),
             None => eprintln!("{line}"),
         }

@@ -370,15 +370,26 @@ fn the_project_speaks_of_itself_only() {
     }
 }
 
-/// All or none: a copy of the steps without any is no worse, a step without its own is.
+/// A page, not a book: what to run comes early, and the whole fits on two screens.
 #[test]
-fn if_one_step_explains_itself_all_do() {
-    let has = |step: &u8| root().join(name(*step)).join("README.md").is_file();
-    let count = steps().filter(has).count();
-    assert!(
-        count == 0 || count == steps().count(),
-        "{count} steps have a README.md"
-    );
+fn every_step_explains_itself_on_a_page() {
+    for step in steps() {
+        let text = read(&root().join(name(step)).join("README.md"));
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            (60..=110).contains(&lines.len()),
+            "{}: {}",
+            name(step),
+            lines.len()
+        );
+        let command = format!("cargo run -p {}", name(step));
+        let first = lines.iter().position(|line| line.contains(&command));
+        assert!(
+            first.is_some_and(|first| first < 15),
+            "{}: {first:?}",
+            name(step)
+        );
+    }
 }
 
 /// Every package that a build or test of the workspace compiles here, with the features it gets.
