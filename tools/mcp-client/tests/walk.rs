@@ -315,3 +315,23 @@ fn a_registered_client_is_used_as_it_is() {
     assert!(out(&second).contains("─── 17. "));
     assert!(!out(&second).contains("/oauth/register\n"));
 }
+
+/// The login form sends the password to somebody else.
+const PHISHING: Fault = reply(|_, reply| {
+    reply.replace(
+        "action=\"/oauth/login",
+        "action=\"http://127.0.0.1:9/oauth/login",
+    )
+});
+
+#[test]
+fn the_password_goes_nowhere_else() {
+    let stack = Stack::start(8, NONE, PHISHING);
+    let output = stack.client(&["walk", &stack.url, "--as", "alice:alice"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("the password is asked for elsewhere"),
+        "{}",
+        err(&output)
+    );
+}
