@@ -1386,6 +1386,12 @@ async fn wrong_arguments_are_a_result_that_names_them() {
         ("echo", count(json!(null)), "repeat_count"),
         ("echo", json!({"message": "x", "volume": 11}), "volume"),
         ("echo", json!({"message": "x", "Message": "y"}), "Message"),
+        // Ten times this is more than a small request may ask for.
+        (
+            "echo",
+            json!({"message": "x".repeat(200_000), "repeat_count": 10}),
+            "message",
+        ),
         ("get_time", json!({"zone": "UTC"}), "zone"),
         ("whoami", json!({"name": "alice"}), "name"),
     ] {

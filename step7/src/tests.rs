@@ -1561,6 +1561,12 @@ async fn wrong_arguments_are_a_result_that_names_them() {
         ("echo", count(json!(null)), "repeat_count"),
         ("echo", json!({"message": "x", "volume": 11}), "volume"),
         ("echo", json!({"message": "x", "Message": "y"}), "Message"),
+        // Ten times this is more than a small request may ask for.
+        (
+            "echo",
+            json!({"message": "x".repeat(200_000), "repeat_count": 10}),
+            "message",
+        ),
         ("get_time", json!({"zone": "UTC"}), "zone"),
         ("whoami", json!({"name": "alice"}), "name"),
     ] {
@@ -2491,7 +2497,8 @@ async fn bytes_that_are_no_text_are_refused() {
         let mut request = ping("");
         request.headers_mut().insert("Authorization", value);
         let answer = send(request).await;
-        assert!([400, 401].contains(&answer.status.as_u16()), "{bytes:?}");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bytes:?}");
+        assert_eq!(answer.json()["error"], "invalid_request", "{bytes:?}");
         assert!(
             answer.header("www-authenticate").starts_with("Bearer "),
             "{bytes:?}"
@@ -3739,6 +3746,17 @@ async fn known_keys_count_while_the_issuer_is_down_and_unknown_ones_have_to_wait
     issuer.rotate(&[&OTHER_KEY]);
     later(10).await;
     assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
+}
+
+#[tokio::test]
+async fn a_key_set_without_a_usable_key_takes_nothing_away() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    assert_eq!(status_of(&router, &issuer.token()).await, 200);
+    issuer.rotate(&[]);
+    later(10).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
+    assert_eq!(status_of(&router, &issuer.token()).await, 200);
 }
 
 #[tokio::test]
