@@ -180,7 +180,8 @@ try() {
     tell "$command"
     # A reader is slower than this script: a server that looks for a new key once a second has long found it.
     local tries=5
-    while grep -q temporarily_unavailable "$SESSION/out" && ! as_shown "$wanted" "$expected" && [ "$tries" -gt 0 ]; do
+    while [ "$tries" -gt 0 ] && ! as_shown "$wanted" "$expected" &&
+        grep -qE 'temporarily_unavailable|"keys":false' "$SESSION/out"; do
         sleep 0.5
         tries=$((tries - 1))
         tell "$command"
