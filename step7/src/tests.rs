@@ -3789,22 +3789,42 @@ async fn an_issuer_that_never_answers_is_given_up() {
     assert_eq!(answer.json()["auth"]["keys"], false);
 }
 
+/// Twenty requests with this token, while the issuer keeps its visitors waiting.
+async fn at_once(
+    issuer: &Issuer,
+    router: &Router,
+    token: &str,
+    awaited: &str,
+) -> Vec<u16> {
+    let visits = issuer.visits(awaited);
+    issuer.held.send_replace(true);
+    let ask = || {
+        let (router, token) = (router.clone(), token.to_owned());
+        tokio::spawn(async move { status_of(&router, &token).await })
+    };
+    let asking: Vec<_> = (0..20).map(|_| ask()).collect();
+    issuer.visited(awaited, visits + 1).await;
+    issuer.held.send_replace(false);
+    let mut answers = Vec::new();
+    for asked in asking {
+        answers.push(asked.await.unwrap());
+    }
+    answers
+}
+
 #[tokio::test]
 async fn requests_that_need_the_same_keys_share_one_fetch() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
-    issuer.held.send_replace(true);
-    let ask = || {
-        let (router, token) = (router.clone(), issuer.token());
-        tokio::spawn(async move { status_of(&router, &token).await })
-    };
-    let asking: Vec<_> = (0..20).map(|_| ask()).collect();
-    issuer.visited(SERVER_METADATA, 1).await;
-    issuer.held.send_replace(false);
-    for asked in asking {
-        assert_eq!(asked.await.unwrap(), 200);
-    }
+    let token = issuer.token();
+    let answers = at_once(&issuer, &router, &token, SERVER_METADATA).await;
+    assert_eq!(answers, [200; 20]);
     assert_eq!(*issuer.visits.borrow(), [SERVER_METADATA, "/keys"]);
+    issuer.rotate(&[&OTHER_KEY]);
+    later(10).await;
+    let token = issuer.other_token();
+    assert_eq!(at_once(&issuer, &router, &token, "/keys").await, [200; 20]);
+    assert_eq!(issuer.visits("/keys"), 2);
 }
 
 #[tokio::test]
