@@ -3,8 +3,8 @@
 //! Everything that can go wrong before the first request ends here in one sentence and exit
 //! status 1 (2 for a bad argument). What the server answers is in [`app`].
 //!
-//! Left out: TLS, and a limit on how slowly a client may send its headers. Both belong to the
-//! reverse proxy that a public server stands behind.
+//! Left out: TLS, and limits on how slowly a client may send its headers or read its answer, and on
+//! the number of connections. They belong to the reverse proxy that a public server stands behind.
 
 mod app;
 mod cache;

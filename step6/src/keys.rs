@@ -20,7 +20,6 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::jwk::PublicKeyUse;
 use jsonwebtoken::jwk::ThumbprintHash;
 use tracing::info;
-use tracing::warn;
 
 use crate::app::Server;
 use crate::cache::Cached;
@@ -65,7 +64,7 @@ impl Keys {
         let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
         match self.get(|_| true).await {
             Ok(_) => info!("the key is in {}", file.display()),
-            Err(error) if !file.exists() => warn!("{} ({})", error.reason, file.display()),
+            Err(_) if !file.exists() => info!("waiting for a key in {}", file.display()),
             Err(error) => return Err(format!("{}: {}", file.display(), error.reason)),
         }
         Ok(())

@@ -17,7 +17,7 @@ pub(crate) struct Config {
     pub(crate) bind: SocketAddr,
 
     /// File with the RSA public key, in PEM form, that checks tokens; it may appear later. With
-    /// --issuer there is no default: the keys are those that the issuer publishes
+    /// --issuer and without this, as flag or variable, the keys are those that the issuer publishes
     #[arg(long, env = "MCP_PUBLIC_KEY", default_value = "keys/public.pem")]
     #[arg(default_value_if("issuer", ArgPredicate::IsPresent, None))]
     pub(crate) public_key: Option<PathBuf>,

@@ -19,7 +19,6 @@ use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde_json::Value;
-use tracing::warn;
 use url::Url;
 
 use crate::cache::Cached;
@@ -66,13 +65,18 @@ impl Issuer {
         let url = metadata["jwks_uri"].as_str().unwrap_or_default();
         let document = fetch(url)
             .await
-            .inspect_err(|reason| warn!("jwks_uri {url:?}: {reason}"))?;
+            .map_err(|reason| format!("{url:?}: {reason}"))?;
         let keys = document["keys"]
             .as_array()
             .ok_or("its key set has no keys")?;
-        Ok(Arc::new(JwkSet {
-            keys: keys.iter().filter_map(usable).collect(),
-        }))
+        let keys: Vec<_> = keys.iter().filter_map(usable).collect();
+        // Better the keys of before than none: without any, every token would look forged.
+        match keys.is_empty() {
+            true => Err("its key set has no key for RS256".to_owned()),
+            false => Ok(Arc::new(JwkSet {
+                keys,
+            })),
+        }
     }
 }
 
@@ -98,9 +102,7 @@ async fn discover(issuer: String) -> Result<Arc<Value>, String> {
             Err(reason) => reasons.push(format!("{url}: {reason}")),
         }
     }
-    let reason = format!("no metadata of the issuer: {}", reasons.join("; "));
-    warn!("{reason}");
-    Err(reason)
+    Err(format!("no metadata of the issuer: {}", reasons.join("; ")))
 }
 
 /// Where the metadata may be. An issuer with a path has it inserted before the path, or after it.
@@ -135,7 +137,8 @@ async fn fetch(url: &str) -> Result<Value, String> {
         return Err("only https is trusted beyond this machine".to_owned());
     }
     let answer = download(url).await;
-    let (status, body) = answer.map_err(|error| error.without_url().to_string())?;
+    // The debug form has the cause in it: refused, timed out, an unknown certificate.
+    let (status, body) = answer.map_err(|error| format!("{:?}", error.without_url()))?;
     if status != StatusCode::OK || body.len() > MAX_DOCUMENT {
         return Err(format!("status {status}, {} bytes", body.len()));
     }

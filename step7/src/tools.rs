@@ -26,6 +26,9 @@ pub(crate) async fn list(call: &Call) -> Outcome {
     Ok(mcp::cacheable(call, result, "public"))
 }
 
+/// The longest text that `echo` returns, in bytes: a small request must not make a huge answer.
+const MAX_TEXT: usize = 1024 * 1024;
+
 #[derive(Deserialize)]
 struct CallParams {
     name: String,
@@ -84,6 +87,9 @@ fn echo(arguments: EchoArguments) -> Result<Value, String> {
     let count = arguments.repeat_count;
     if !(1.0..=10.0).contains(&count) || count.fract() != 0.0 {
         return Err("repeat_count must be a whole number from 1 to 10".to_owned());
+    }
+    if arguments.message.len() * count as usize > MAX_TEXT {
+        return Err("message times repeat_count must be 1 MiB or less".to_owned());
     }
     let repetitions = vec![arguments.message; count as usize];
     let text = repetitions.join(" ");

@@ -5,7 +5,7 @@
 //!
 //! Spec: RFC 6750, section 3.1 (`insufficient_scope`), MCP 2026-07-28, basic/authorization, "Scope
 //! Challenge Handling", and server/tools, "Security Considerations" (limits). Left out: storing the
-//! decisions; the log has them all, `audit_log` the newest.
+//! decisions; the log has them all, `audit_log` the newest, out of which a busy user can push others.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -80,7 +80,7 @@ pub(crate) fn check(
     let name = call.params.get("name").and_then(Value::as_str);
     let Some(rule) = find(&call.method, name) else {
         return Err(match RULES.iter().any(|rule| rule.0 == call.method) {
-            true => Error::new(jsonrpc::INVALID_PARAMS, "there is nothing of this name"),
+            true => Error::new(jsonrpc::INVALID_PARAMS, "the name is missing or unknown"),
             false => Error::method_not_found(call),
         });
     };

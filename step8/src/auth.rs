@@ -115,7 +115,8 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let usage = Refusal::InvalidRequest("send one header Authorization: Bearer TOKEN");
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Refusal::NoCredentials)?;
-    let value = value.to_str().unwrap_or_default();
+    // What is not ASCII is as malformed as a scheme without a token.
+    let value = value.to_str().unwrap_or("Bearer");
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     match token.trim_start() {
         // A gateway may have checked the one, and we would believe the other.

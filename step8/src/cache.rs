@@ -16,6 +16,7 @@ use axum::response::Response;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::warn;
 
 /// A value and the rules for loading it again: when it is older than `fresh_for`, or not good
 /// enough for a caller, but not within `retry_after` of the last load.
@@ -53,7 +54,8 @@ impl<T: Clone + Default + Send + Sync + 'static> Cached<T> {
         }
     }
 
-    /// The value; `load` runs if that is due. What is known and `good` works even while loads fail.
+    /// The value; `load` runs if that is due. What is known and `good` works even while loads fail:
+    /// only the caller whose turn it is to try again waits for that.
     pub(crate) async fn get(
         &self,
         good: impl Fn(&T) -> bool,
@@ -92,7 +94,7 @@ impl<T: Clone + Default + Send + Sync + 'static> Cached<T> {
         // In a task of its own, which keeps the turn to its end: a caller who hangs up must not
         // cancel the load that others wait for.
         let task = tokio::spawn(async move {
-            let loaded = load.await;
+            let loaded = load.await.inspect_err(|reason| warn!("{reason}"));
             let mut last = last.write().expect("no writer panics");
             last.ended = Some(Instant::now());
             last.error = loaded.map(|value| last.value = Some(value)).err();

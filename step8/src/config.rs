@@ -17,7 +17,7 @@ pub(crate) struct Config {
     pub(crate) bind: SocketAddr,
 
     /// File with the RSA public key, in PEM form, that checks tokens; it may appear later. With
-    /// --issuer there is no default: the keys are those that the issuer publishes
+    /// --issuer and without this, as flag or variable, the keys are those that the issuer publishes
     #[arg(long, env = "MCP_PUBLIC_KEY", default_value = "keys/public.pem")]
     #[arg(default_value_if("issuer", ArgPredicate::IsPresent, None))]
     pub(crate) public_key: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub(crate) struct Config {
     #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
     pub(crate) resource: Option<String>,
 
-    /// How many tools one user may call in a minute; 0 is no limit
+    /// How many tools one user may call in a minute, on average and at once; 0 is no limit
     #[arg(long, env = "MCP_CALLS_PER_MINUTE", default_value_t = 600)]
     pub(crate) calls_per_minute: u32,
 

@@ -20,7 +20,6 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::jwk::PublicKeyUse;
 use jsonwebtoken::jwk::ThumbprintHash;
 use tracing::info;
-use tracing::warn;
 
 use crate::app::Server;
 use crate::cache::Cached;
@@ -70,14 +69,14 @@ impl Keys {
     /// is there and wrong is an error, best met at the start.
     pub(crate) async fn start(&self) -> Result<(), String> {
         let Some(file) = &self.file else {
-            let keys = self.get(|_| true).await.map_or(0, |keys| keys.keys.len());
-            info!("{keys} key(s) of the issuer {}", self.issuer.url);
+            // Not fetched yet: an issuer that hangs must not keep this server from starting.
+            info!("the keys are those of the issuer {}", self.issuer.url);
             return Ok(());
         };
         let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
         match self.get(|_| true).await {
             Ok(_) => info!("the key is in {}", file.display()),
-            Err(error) if !file.exists() => warn!("{} ({})", error.reason, file.display()),
+            Err(_) if !file.exists() => info!("waiting for a key in {}", file.display()),
             Err(error) => return Err(format!("{}: {}", file.display(), error.reason)),
         }
         Ok(())

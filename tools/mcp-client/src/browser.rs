@@ -14,6 +14,7 @@ use anyhow::bail;
 use reqwest::header::SET_COOKIE;
 use url::Url;
 
+use crate::discovery;
 use crate::exchange::Note;
 use crate::exchange::Party;
 use crate::http::Http;
@@ -85,6 +86,8 @@ pub(crate) fn paste() -> Result<String> {
 pub(crate) struct Headless {
     cookies: Vec<(String, String)>,
     signed_in: bool,
+    /// Where the login began: the only place that may see the password.
+    origin: String,
 }
 
 impl Headless {
@@ -99,6 +102,7 @@ impl Headless {
         let mut request = Outgoing::get(url);
         let mut note = first_note();
         self.signed_in = false;
+        self.origin = discovery::split(url).0.to_owned();
         for _ in 0..MAX_PAGES {
             let from = request.url.clone();
             let reply = http.send(note, self.with_cookies(request)).await?;
@@ -136,6 +140,12 @@ impl Headless {
                 );
             }
             self.signed_in = true;
+            let action = Url::parse(url)?.join(&form.action)?;
+            if discovery::split(action.as_str()).0 != self.origin {
+                bail!(
+                    "the password is asked for elsewhere, at {action}: log in with a real browser"
+                );
+            }
             let fields = form.sign_in(&user.name, &user.password);
             return Ok((post(form, url, &fields)?, sign_in_note(&user.name)));
         }

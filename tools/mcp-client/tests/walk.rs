@@ -245,3 +245,93 @@ fn prompts_and_tools_need_no_more_than_a_token() {
     assert_eq!(call.status.code(), Some(1));
     assert!(err(&call).contains("lacks a scope"));
 }
+
+/// A server from before 2026-07-28: it does not know the probe.
+const OLD: Fault = reply(|request, reply| {
+    match request.contains("server/discover") && header(request, "authorization").is_some() {
+        true => "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        false => reply,
+    }
+});
+
+#[test]
+fn an_older_server_is_greeted_first() {
+    let stack = Stack::start(8, OLD, NONE);
+    let output = stack.client(&[
+        "walk",
+        &stack.url,
+        "--as",
+        "alice:alice",
+        "--markdown",
+        "walk.md",
+    ]);
+    assert!(output.status.success(), "{}", err(&output));
+    let page = fs::read_to_string(stack.folder.path().join("walk.md")).unwrap();
+    let exchanges = exchanges(&page);
+    let status = |title: &str| exchanges.iter().find(|e| e.1 == title).map(|e| e.2);
+    assert_eq!(status("Shake hands"), Some(200));
+    assert_eq!(status("Say that we are ready"), Some(202));
+    assert_eq!(status("Call the tool whoami again"), Some(200));
+    let call = stack.client(&[
+        "call",
+        &stack.url,
+        "echo",
+        "message=hi",
+        "--as",
+        "alice:alice",
+    ]);
+    assert_eq!(out(&call), "hi\n", "{}", err(&call));
+}
+
+#[test]
+fn an_expired_login_is_refreshed_without_the_user() {
+    let stack = Stack::healthy();
+    let call = |user: &str| stack.client(&["call", &stack.url, "echo", "message=hi", "--as", user]);
+    assert_eq!(out(&call("alice:alice")), "hi\n");
+    let file = stack.folder.path().join("cache/logins.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut logins: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (_, login) in logins.as_object_mut().unwrap() {
+        login["expires_at"] = 0.into();
+        login["access_token"] = "expired".into();
+    }
+    fs::write(&file, logins.to_string()).unwrap();
+    // With this password nobody could log in.
+    let again = call("alice:wrong");
+    assert_eq!(out(&again), "hi\n", "{}", err(&again));
+    assert!(!fs::read_to_string(&file).unwrap().contains("\"expired\""));
+}
+
+#[test]
+fn a_registered_client_is_used_as_it_is() {
+    let stack = Stack::healthy();
+    let first = stack.client(&["walk", &stack.url, "--as", "alice:alice", "--no-explain"]);
+    let text = out(&first);
+    let id = text.split("\"client_id\": \"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let walk = ["walk", &stack.url, "--as", "alice:alice", "--client-id", id];
+    let second = stack.client(&walk);
+    assert!(second.status.success(), "{}", err(&second));
+    assert!(out(&second).contains("─── 17. "));
+    assert!(!out(&second).contains("/oauth/register\n"));
+}
+
+/// The login form sends the password to somebody else.
+const PHISHING: Fault = reply(|_, reply| {
+    reply.replace(
+        "action=\"/oauth/login",
+        "action=\"http://127.0.0.1:9/oauth/login",
+    )
+});
+
+#[test]
+fn the_password_goes_nowhere_else() {
+    let stack = Stack::start(8, NONE, PHISHING);
+    let output = stack.client(&["walk", &stack.url, "--as", "alice:alice"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("the password is asked for elsewhere"),
+        "{}",
+        err(&output)
+    );
+}
