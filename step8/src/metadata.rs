@@ -48,7 +48,8 @@ pub(crate) fn resource_url(config: &Config) -> String {
 }
 
 /// `GET /.well-known/oauth-protected-resource`, with our path behind it or without: clients try
-/// both, and the path of the endpoint, which a proxy may have changed. The resource in it is the configured string, byte for byte, never what `Host` says.
+/// both, and the path of the endpoint, too, which a proxy may have changed. The resource in it is
+/// the configured string, byte for byte, never what `Host` says.
 pub(crate) async fn resource(
     State(server): State<Arc<Server>>,
     request: Request,
