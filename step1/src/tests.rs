@@ -26,11 +26,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -85,7 +85,7 @@ fn config() -> Config {
 }
 
 fn router() -> Router {
-    app(Arc::new(Server::new(config())))
+    app(Server::new(config()))
 }
 
 /// An answer, taken apart for assertions. It never holds a `null`: absent is absent.
@@ -100,9 +100,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The body as JSON; `null` where it is none.
@@ -182,17 +180,11 @@ async fn each_request_is_one_log_line_without_its_query() {
     Log::clear();
     send(get("/nowhere?token=secret")).await;
     let lines = Log::lines();
-    let at_info: Vec<_> = lines
-        .iter()
-        .filter(|line| line.contains(" INFO "))
-        .collect();
+    let at_info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(
-        !lines.iter().any(|line| line.contains("secret")),
-        "{lines:?}"
-    );
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
 }
 
 #[test]
@@ -226,11 +218,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (
-    TcpStream,
-    oneshot::Sender<()>,
-    JoinHandle<Result<(), String>>,
-) {
+) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -250,11 +238,7 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (
-        Router::new().route("/slow", routing::get(handler)),
-        begun,
-        go_on,
-    )
+    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";

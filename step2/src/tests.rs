@@ -31,11 +31,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -90,7 +90,7 @@ fn config() -> Config {
 }
 
 fn router() -> Router {
-    app(Arc::new(Server::new(config())))
+    app(Server::new(config()))
 }
 
 /// An answer, taken apart for assertions. It never holds a `null`: absent is absent.
@@ -105,9 +105,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -303,17 +301,11 @@ async fn each_request_is_one_log_line_without_its_query() {
     Log::clear();
     send(get("/nowhere?token=secret")).await;
     let lines = Log::lines();
-    let at_info: Vec<_> = lines
-        .iter()
-        .filter(|line| line.contains(" INFO "))
-        .collect();
+    let at_info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(
-        !lines.iter().any(|line| line.contains("secret")),
-        "{lines:?}"
-    );
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
 }
 
 #[test]
@@ -347,11 +339,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (
-    TcpStream,
-    oneshot::Sender<()>,
-    JoinHandle<Result<(), String>>,
-) {
+) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -371,11 +359,7 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (
-        Router::new().route("/slow", routing::get(handler)),
-        begun,
-        go_on,
-    )
+    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -544,12 +528,7 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        (
-            "both unknown",
-            with_meta(new).with(header, new),
-            400,
-            -32022,
-        ),
+        ("both unknown", with_meta(new).with(header, new), 400, -32022),
     ] {
         expect(case, request, status, code).await;
     }
@@ -600,10 +579,7 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        (
-            "others",
-            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
-        ),
+        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -611,17 +587,11 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        (
-            "a number",
-            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
-        ),
+        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        (
-            "no meta",
-            modern_post(message("server/discover", &json!({}))),
-        ),
+        ("no meta", modern_post(message("server/discover", &json!({})))),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -662,27 +632,11 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        (
-            "batch, header",
-            modern_post(json!([body(meta(NEW))])),
-            -32600,
-        ),
+        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        (
-            "version, meta",
-            new_header(modern_post(body(bare_meta))),
-            -32022,
-        ),
-        (
-            "meta, method",
-            no_method(modern_post(body(json!({})))),
-            -32602,
-        ),
-        (
-            "method, its name",
-            no_method(modern("no/such", json!({}))),
-            -32020,
-        ),
+        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
+        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
+        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -752,10 +706,7 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        (
-            "a response",
-            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
-        ),
+        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -862,10 +813,7 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        (
-            "params",
-            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
-        ),
+        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -924,10 +872,7 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(
-        message.contains("Content-Type: application/json"),
-        "{message}"
-    );
+    assert!(message.contains("Content-Type: application/json"), "{message}");
 }
 
 #[tokio::test]

@@ -34,11 +34,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -93,7 +93,7 @@ fn config() -> Config {
 }
 
 fn router() -> Router {
-    app(Arc::new(Server::new(config())))
+    app(Server::new(config()))
 }
 
 /// An answer, taken apart for assertions. It never holds a `null`: absent is absent.
@@ -108,9 +108,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -317,17 +315,11 @@ async fn each_request_is_one_log_line_without_its_query() {
     Log::clear();
     send(get("/nowhere?token=secret")).await;
     let lines = Log::lines();
-    let at_info: Vec<_> = lines
-        .iter()
-        .filter(|line| line.contains(" INFO "))
-        .collect();
+    let at_info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(
-        !lines.iter().any(|line| line.contains("secret")),
-        "{lines:?}"
-    );
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
 }
 
 #[test]
@@ -361,11 +353,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (
-    TcpStream,
-    oneshot::Sender<()>,
-    JoinHandle<Result<(), String>>,
-) {
+) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -385,11 +373,7 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (
-        Router::new().route("/slow", routing::get(handler)),
-        begun,
-        go_on,
-    )
+    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -558,12 +542,7 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        (
-            "both unknown",
-            with_meta(new).with(header, new),
-            400,
-            -32022,
-        ),
+        ("both unknown", with_meta(new).with(header, new), 400, -32022),
     ] {
         expect(case, request, status, code).await;
     }
@@ -614,10 +593,7 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        (
-            "others",
-            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
-        ),
+        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -625,17 +601,11 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        (
-            "a number",
-            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
-        ),
+        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        (
-            "no meta",
-            modern_post(message("server/discover", &json!({}))),
-        ),
+        ("no meta", modern_post(message("server/discover", &json!({})))),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -676,27 +646,11 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        (
-            "batch, header",
-            modern_post(json!([body(meta(NEW))])),
-            -32600,
-        ),
+        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        (
-            "version, meta",
-            new_header(modern_post(body(bare_meta))),
-            -32022,
-        ),
-        (
-            "meta, method",
-            no_method(modern_post(body(json!({})))),
-            -32602,
-        ),
-        (
-            "method, its name",
-            no_method(modern("no/such", json!({}))),
-            -32020,
-        ),
+        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
+        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
+        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -766,10 +720,7 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        (
-            "a response",
-            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
-        ),
+        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -876,10 +827,7 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        (
-            "params",
-            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
-        ),
+        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -938,10 +886,7 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(
-        message.contains("Content-Type: application/json"),
-        "{message}"
-    );
+    assert!(message.contains("Content-Type: application/json"), "{message}");
 }
 
 #[tokio::test]
@@ -1148,9 +1093,7 @@ async fn only_what_is_served_is_declared() {
 
 fn names(definitions: &Value) -> Vec<&str> {
     let definitions = definitions.as_array().unwrap().iter();
-    definitions
-        .map(|one| one["name"].as_str().unwrap())
-        .collect()
+    definitions.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -1177,10 +1120,7 @@ async fn a_list_says_how_long_it_holds_in_the_modern_era_only() {
         let result = result_of(modern(method, json!({}))).await;
         assert!(result["ttlMs"].is_u64(), "{method}");
         let scope = result["cacheScope"].as_str().unwrap_or_default();
-        assert!(
-            ["public", "private"].contains(&scope),
-            "{method}: {scope:?}"
-        );
+        assert!(["public", "private"].contains(&scope), "{method}: {scope:?}");
         assert_eq!(result["resultType"], "complete", "{method}");
         let result = result_of(handshake(method, json!({}))).await;
         for member in ["ttlMs", "cacheScope", "resultType", "_meta"] {
@@ -1241,11 +1181,7 @@ fn assert_object_schema(schema: &Value) {
     assert_eq!(schema["type"], "object", "{schema}");
     assert_eq!(schema["additionalProperties"], false, "{schema}");
     let none = json!({});
-    let properties = schema
-        .get("properties")
-        .unwrap_or(&none)
-        .as_object()
-        .unwrap();
+    let properties = schema.get("properties").unwrap_or(&none).as_object().unwrap();
     for (name, property) in properties {
         assert!(property["type"].is_string(), "{name}");
         assert!(is_text(&property["description"]), "{name}");
@@ -1309,16 +1245,10 @@ async fn echo_repeats_its_message() {
         (json!({"message": "hello"}), "hello"),
         (json!({"message": "hello", "repeat_count": 1}), "hello"),
         (json!({"message": "a b", "repeat_count": 3}), "a b a b a b"),
-        (
-            json!({"message": "x", "repeat_count": 10}),
-            "x x x x x x x x x x",
-        ),
+        (json!({"message": "x", "repeat_count": 10}), "x x x x x x x x x x"),
         (json!({"message": "x", "repeat_count": 2.0}), "x x"),
         (json!({"message": ""}), ""),
-        (
-            json!({"message": "\u{1f512} \"\n\u{0}"}),
-            "\u{1f512} \"\n\u{0}",
-        ),
+        (json!({"message": "\u{1f512} \"\n\u{0}"}), "\u{1f512} \"\n\u{0}"),
     ] {
         for request in both_eras("tools/call", call("echo", arguments)) {
             let result = result_of(request).await;
@@ -1336,11 +1266,7 @@ async fn echo_answers_with_one_mebibyte_at_most() {
         let request = modern("tools/call", call("echo", arguments(length)));
         let result = result_of(request).await;
         assert_eq!(result["isError"], is_error, "{length}");
-        assert_eq!(
-            text_of(&result).contains("repeat_count"),
-            is_error,
-            "{length}"
-        );
+        assert_eq!(text_of(&result).contains("repeat_count"), is_error, "{length}");
     }
 }
 
@@ -1445,13 +1371,7 @@ async fn malformed_params_are_an_error_of_the_protocol_but_not_of_http() {
             json!({"name": null}),
             json!({"name": [name]}),
         ] {
-            expect(
-                format!("{method} {params}"),
-                handshake(method, params),
-                200,
-                -32602,
-            )
-            .await;
+            expect(format!("{method} {params}"), handshake(method, params), 200, -32602).await;
         }
     }
 }
@@ -1484,10 +1404,7 @@ async fn a_modern_call_repeats_the_name_in_a_header() {
             ("encoded bytes that are not UTF-8", named("=?base64?/w==?=")),
             ("no end", named(encoded.strip_suffix("?=").unwrap())),
             ("no mark", named(&BASE64_STANDARD.encode(name))),
-            (
-                "mark in capitals",
-                named(&encoded.replace("base64", "BASE64")),
-            ),
+            ("mark in capitals", named(&encoded.replace("base64", "BASE64"))),
         ] {
             expect(case, request, 400, -32020).await;
         }
@@ -1499,20 +1416,8 @@ async fn a_name_that_is_not_ascii_is_decoded_before_it_is_compared() {
     for name in ["\u{e9}cho", " echo", "=?base64?ZWNobw==?="] {
         let body = json!({"name": name, "_meta": meta(MODERN)});
         let request = || modern_post(message("tools/call", &body));
-        expect(
-            name,
-            request().with("Mcp-Name", &sentinel(name)),
-            200,
-            -32602,
-        )
-        .await;
-        expect(
-            name,
-            request().with("Mcp-Name", &sentinel("echo")),
-            400,
-            -32020,
-        )
-        .await;
+        expect(name, request().with("Mcp-Name", &sentinel(name)), 200, -32602).await;
+        expect(name, request().with("Mcp-Name", &sentinel("echo")), 400, -32020).await;
     }
 }
 
@@ -1523,15 +1428,9 @@ async fn the_name_is_compared_before_it_is_looked_up() {
     for method in ["tools/call", "prompts/get"] {
         expect("unknown", nobody(method), 200, -32602).await;
         for (case, request) in [
-            (
-                "unknown, another in the header",
-                nobody(method).with("Mcp-Name", "x"),
-            ),
+            ("unknown, another in the header", nobody(method).with("Mcp-Name", "x")),
             ("no name at all", nameless(method)),
-            (
-                "no name in the body",
-                nameless(method).with("Mcp-Name", "x"),
-            ),
+            ("no name in the body", nameless(method).with("Mcp-Name", "x")),
             ("the method first", nobody(method).with("Mcp-Method", "x")),
         ] {
             expect(case, request, 400, -32020).await;

@@ -56,11 +56,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -118,7 +118,7 @@ fn config() -> Config {
 }
 
 fn router() -> Router {
-    app(Arc::new(Server::new(config())))
+    app(Server::new(config()))
 }
 
 /// The key that tokens are signed with, made for this run of the tests.
@@ -145,15 +145,9 @@ fn pem(
     der: &[u8],
 ) -> String {
     let base64 = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = base64
-        .as_bytes()
-        .chunks(64)
-        .map(|line| str::from_utf8(line).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn public_pem(key: &KeyPair) -> String {
@@ -232,8 +226,7 @@ fn sign_with(
     let input = signing_input(jose, payload);
     let mut signature = vec![0; key.public_modulus_len()];
     let random = SystemRandom::new();
-    key.sign(padding, &random, input.as_bytes(), &mut signature)
-        .unwrap();
+    key.sign(padding, &random, input.as_bytes(), &mut signature).unwrap();
     format!("{input}.{}", base64url(&signature))
 }
 
@@ -241,11 +234,7 @@ fn signing_input(
     jose: &Value,
     payload: &[u8],
 ) -> String {
-    format!(
-        "{}.{}",
-        base64url(jose.to_string().as_bytes()),
-        base64url(payload)
-    )
+    format!("{}.{}", base64url(jose.to_string().as_bytes()), base64url(payload))
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -283,9 +272,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -493,17 +480,11 @@ async fn each_request_is_one_log_line_without_its_query() {
     Log::clear();
     send(get("/nowhere?token=secret")).await;
     let lines = Log::lines();
-    let at_info: Vec<_> = lines
-        .iter()
-        .filter(|line| line.contains(" INFO "))
-        .collect();
+    let at_info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(
-        !lines.iter().any(|line| line.contains("secret")),
-        "{lines:?}"
-    );
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
 }
 
 #[test]
@@ -537,11 +518,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (
-    TcpStream,
-    oneshot::Sender<()>,
-    JoinHandle<Result<(), String>>,
-) {
+) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -561,11 +538,7 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (
-        Router::new().route("/slow", routing::get(handler)),
-        begun,
-        go_on,
-    )
+    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -734,12 +707,7 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        (
-            "both unknown",
-            with_meta(new).with(header, new),
-            400,
-            -32022,
-        ),
+        ("both unknown", with_meta(new).with(header, new), 400, -32022),
     ] {
         expect(case, request, status, code).await;
     }
@@ -790,10 +758,7 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        (
-            "others",
-            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
-        ),
+        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -801,17 +766,11 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        (
-            "a number",
-            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
-        ),
+        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        (
-            "no meta",
-            modern_post(message("server/discover", &json!({}))),
-        ),
+        ("no meta", modern_post(message("server/discover", &json!({})))),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -852,27 +811,11 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        (
-            "batch, header",
-            modern_post(json!([body(meta(NEW))])),
-            -32600,
-        ),
+        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        (
-            "version, meta",
-            new_header(modern_post(body(bare_meta))),
-            -32022,
-        ),
-        (
-            "meta, method",
-            no_method(modern_post(body(json!({})))),
-            -32602,
-        ),
-        (
-            "method, its name",
-            no_method(modern("no/such", json!({}))),
-            -32020,
-        ),
+        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
+        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
+        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -942,10 +885,7 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        (
-            "a response",
-            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
-        ),
+        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -1052,10 +992,7 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        (
-            "params",
-            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
-        ),
+        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -1114,10 +1051,7 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(
-        message.contains("Content-Type: application/json"),
-        "{message}"
-    );
+    assert!(message.contains("Content-Type: application/json"), "{message}");
 }
 
 #[tokio::test]
@@ -1324,9 +1258,7 @@ async fn only_what_is_served_is_declared() {
 
 fn names(definitions: &Value) -> Vec<&str> {
     let definitions = definitions.as_array().unwrap().iter();
-    definitions
-        .map(|one| one["name"].as_str().unwrap())
-        .collect()
+    definitions.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -1353,10 +1285,7 @@ async fn a_list_says_how_long_it_holds_in_the_modern_era_only() {
         let result = result_of(modern(method, json!({}))).await;
         assert!(result["ttlMs"].is_u64(), "{method}");
         let scope = result["cacheScope"].as_str().unwrap_or_default();
-        assert!(
-            ["public", "private"].contains(&scope),
-            "{method}: {scope:?}"
-        );
+        assert!(["public", "private"].contains(&scope), "{method}: {scope:?}");
         assert_eq!(result["resultType"], "complete", "{method}");
         let result = result_of(handshake(method, json!({}))).await;
         for member in ["ttlMs", "cacheScope", "resultType", "_meta"] {
@@ -1417,11 +1346,7 @@ fn assert_object_schema(schema: &Value) {
     assert_eq!(schema["type"], "object", "{schema}");
     assert_eq!(schema["additionalProperties"], false, "{schema}");
     let none = json!({});
-    let properties = schema
-        .get("properties")
-        .unwrap_or(&none)
-        .as_object()
-        .unwrap();
+    let properties = schema.get("properties").unwrap_or(&none).as_object().unwrap();
     for (name, property) in properties {
         assert!(property["type"].is_string(), "{name}");
         assert!(is_text(&property["description"]), "{name}");
@@ -1485,16 +1410,10 @@ async fn echo_repeats_its_message() {
         (json!({"message": "hello"}), "hello"),
         (json!({"message": "hello", "repeat_count": 1}), "hello"),
         (json!({"message": "a b", "repeat_count": 3}), "a b a b a b"),
-        (
-            json!({"message": "x", "repeat_count": 10}),
-            "x x x x x x x x x x",
-        ),
+        (json!({"message": "x", "repeat_count": 10}), "x x x x x x x x x x"),
         (json!({"message": "x", "repeat_count": 2.0}), "x x"),
         (json!({"message": ""}), ""),
-        (
-            json!({"message": "\u{1f512} \"\n\u{0}"}),
-            "\u{1f512} \"\n\u{0}",
-        ),
+        (json!({"message": "\u{1f512} \"\n\u{0}"}), "\u{1f512} \"\n\u{0}"),
     ] {
         for request in both_eras("tools/call", call("echo", arguments)) {
             let result = result_of(request).await;
@@ -1512,11 +1431,7 @@ async fn echo_answers_with_one_mebibyte_at_most() {
         let request = modern("tools/call", call("echo", arguments(length)));
         let result = result_of(request).await;
         assert_eq!(result["isError"], is_error, "{length}");
-        assert_eq!(
-            text_of(&result).contains("repeat_count"),
-            is_error,
-            "{length}"
-        );
+        assert_eq!(text_of(&result).contains("repeat_count"), is_error, "{length}");
     }
 }
 
@@ -1614,13 +1529,7 @@ async fn malformed_params_are_an_error_of_the_protocol_but_not_of_http() {
             json!({"name": null}),
             json!({"name": [name]}),
         ] {
-            expect(
-                format!("{method} {params}"),
-                handshake(method, params),
-                200,
-                -32602,
-            )
-            .await;
+            expect(format!("{method} {params}"), handshake(method, params), 200, -32602).await;
         }
     }
 }
@@ -1653,10 +1562,7 @@ async fn a_modern_call_repeats_the_name_in_a_header() {
             ("encoded bytes that are not UTF-8", named("=?base64?/w==?=")),
             ("no end", named(encoded.strip_suffix("?=").unwrap())),
             ("no mark", named(&BASE64_STANDARD.encode(name))),
-            (
-                "mark in capitals",
-                named(&encoded.replace("base64", "BASE64")),
-            ),
+            ("mark in capitals", named(&encoded.replace("base64", "BASE64"))),
         ] {
             expect(case, request, 400, -32020).await;
         }
@@ -1668,20 +1574,8 @@ async fn a_name_that_is_not_ascii_is_decoded_before_it_is_compared() {
     for name in ["\u{e9}cho", " echo", "=?base64?ZWNobw==?="] {
         let body = json!({"name": name, "_meta": meta(MODERN)});
         let request = || modern_post(message("tools/call", &body));
-        expect(
-            name,
-            request().with("Mcp-Name", &sentinel(name)),
-            200,
-            -32602,
-        )
-        .await;
-        expect(
-            name,
-            request().with("Mcp-Name", &sentinel("echo")),
-            400,
-            -32020,
-        )
-        .await;
+        expect(name, request().with("Mcp-Name", &sentinel(name)), 200, -32602).await;
+        expect(name, request().with("Mcp-Name", &sentinel("echo")), 400, -32020).await;
     }
 }
 
@@ -1692,15 +1586,9 @@ async fn the_name_is_compared_before_it_is_looked_up() {
     for method in ["tools/call", "prompts/get"] {
         expect("unknown", nobody(method), 200, -32602).await;
         for (case, request) in [
-            (
-                "unknown, another in the header",
-                nobody(method).with("Mcp-Name", "x"),
-            ),
+            ("unknown, another in the header", nobody(method).with("Mcp-Name", "x")),
             ("no name at all", nameless(method)),
-            (
-                "no name in the body",
-                nameless(method).with("Mcp-Name", "x"),
-            ),
+            ("no name in the body", nameless(method).with("Mcp-Name", "x")),
             ("the method first", nobody(method).with("Mcp-Method", "x")),
         ] {
             expect(case, request, 400, -32020).await;
@@ -1831,10 +1719,7 @@ async fn a_server_without_a_key_names_the_command_that_makes_one() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(
-        description.contains("cargo run -p gen-token"),
-        "{description}"
-    );
+    assert!(description.contains("cargo run -p gen-token"), "{description}");
     let health = send_to(router, get("/health")).await;
     assert_eq!(health.status, StatusCode::OK);
 }
@@ -1906,8 +1791,7 @@ async fn published(router: &Router) -> Vec<String> {
     let answer = key_set(router).await;
     let keys = answer.json()["keys"].take();
     let keys = keys.as_array().into_iter().flatten();
-    keys.map(|key| key["kid"].as_str().unwrap().to_owned())
-        .collect()
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -1972,14 +1856,9 @@ fn ping(token: &str) -> Request {
 fn challenge(answer: &Answer) -> BTreeMap<String, String> {
     let header = answer.header("www-authenticate");
     let parameters = header.strip_prefix("Bearer ").unwrap_or_default();
-    let pairs = parameters
-        .strip_suffix('"')
-        .unwrap_or_default()
-        .split("\", ");
-    let split = |pair: &str| {
-        pair.split_once("=\"")
-            .map(|(name, value)| (name.into(), value.into()))
-    };
+    let pairs = parameters.strip_suffix('"').unwrap_or_default().split("\", ");
+    let split =
+        |pair: &str| pair.split_once("=\"").map(|(name, value)| (name.into(), value.into()));
     pairs.map(|pair| split(pair).unwrap_or_default()).collect()
 }
 
@@ -1992,28 +1871,17 @@ fn assert_refused(
     error: &str,
 ) -> String {
     assert_eq!(answer.status.as_u16(), status, "{case}");
-    assert_eq!(
-        answer.headers.get_all("www-authenticate").iter().count(),
-        1,
-        "{case}"
-    );
+    assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1, "{case}");
     let mut expected = BTreeMap::from([("realm".to_owned(), "mcp".to_owned())]);
     let body = answer.json();
-    let description = body["error_description"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let description = body["error_description"].as_str().unwrap_or_default().to_owned();
     if !error.is_empty() {
         assert_eq!(body["error"], error, "{case}");
         expected.insert("error".to_owned(), error.to_owned());
         expected.insert("error_description".to_owned(), description.clone());
     }
     assert_eq!(challenge(answer), expected, "{case}");
-    assert_eq!(
-        body.as_object().map(|members| members.len()),
-        Some(2),
-        "{case}"
-    );
+    assert_eq!(body.as_object().map(|members| members.len()), Some(2), "{case}");
     assert!(!description.is_empty(), "{case}");
     description
 }
@@ -2050,22 +1918,10 @@ async fn nobody_gets_in_without_credentials() {
         ("no header", ping().without("Authorization")),
         ("an empty header", ping().with("Authorization", "")),
         ("Basic", ping().with("Authorization", "Basic YTpi")),
-        (
-            "DPoP",
-            ping().with("Authorization", &format!("DPoP {}", token())),
-        ),
-        (
-            "a token without a scheme",
-            ping().with("Authorization", &token()),
-        ),
-        (
-            "a scheme that begins alike",
-            ping().with("Authorization", "Bearers x"),
-        ),
-        (
-            "another header",
-            ping().without("Authorization").with("Token", &token()),
-        ),
+        ("DPoP", ping().with("Authorization", &format!("DPoP {}", token()))),
+        ("a token without a scheme", ping().with("Authorization", &token())),
+        ("a scheme that begins alike", ping().with("Authorization", "Bearers x")),
+        ("another header", ping().without("Authorization").with("Token", &token())),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -2077,21 +1933,13 @@ async fn a_malformed_header_is_a_bad_request() {
     let ping = || ping(&token());
     for (case, request) in [
         ("Bearer alone", ping().with("Authorization", "Bearer")),
-        (
-            "Bearer and a space",
-            ping().with("Authorization", "Bearer "),
-        ),
-        (
-            "two headers",
-            ping().also("Authorization", &bearer("x.y.z")),
-        ),
+        ("Bearer and a space", ping().with("Authorization", "Bearer ")),
+        ("two headers", ping().also("Authorization", &bearer("x.y.z"))),
         ("the same twice", ping().also("Authorization", &good)),
         ("Basic second", ping().also("Authorization", "Basic YTpi")),
         (
             "Basic first",
-            ping()
-                .with("Authorization", "Basic YTpi")
-                .also("Authorization", &good),
+            ping().with("Authorization", "Basic YTpi").also("Authorization", &good),
         ),
     ] {
         assert_refused(case, &send(request).await, 400, "invalid_request");
@@ -2110,9 +1958,7 @@ async fn the_scheme_may_be_in_any_case() {
 async fn a_token_elsewhere_than_in_its_header_counts_for_nothing() {
     let token = token();
     let elsewhere = |path: String, content_type: &str, body: String| {
-        let mut request = post(body)
-            .without("Authorization")
-            .with("Content-Type", content_type);
+        let mut request = post(body).without("Authorization").with("Content-Type", content_type);
         *request.uri_mut() = path.parse().unwrap();
         request
     };
@@ -2120,18 +1966,9 @@ async fn a_token_elsewhere_than_in_its_header_counts_for_nothing() {
     let form = format!("access_token={token}");
     let query = format!("/mcp?{form}");
     for (case, request) in [
-        (
-            "in the query",
-            elsewhere(query.clone(), "application/json", json.clone()),
-        ),
-        (
-            "in a form",
-            elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form),
-        ),
-        (
-            "in the body",
-            elsewhere("/mcp".into(), "application/json", json),
-        ),
+        ("in the query", elsewhere(query.clone(), "application/json", json.clone())),
+        ("in a form", elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form)),
+        ("in the body", elsewhere("/mcp".into(), "application/json", json)),
     ] {
         Log::clear();
         assert_refused(case, &send(request).await, 401, "");
@@ -2160,10 +1997,7 @@ async fn a_good_token_is_let_in() {
     let now = now();
     let exact = json!(now as f64 + 3600.5);
     for (case, claims) in [
-        (
-            "a list of one audience",
-            with(claims(), "aud", json!([RESOURCE])),
-        ),
+        ("a list of one audience", with(claims(), "aud", json!([RESOURCE]))),
         (
             "a list with ours",
             with(claims(), "aud", json!(["https://a.example", RESOURCE])),
@@ -2179,10 +2013,7 @@ async fn a_good_token_is_let_in() {
         ("no name", without(claims(), "preferred_username")),
         ("half a second", with(claims(), "exp", exact)),
         ("Keycloak's typ", with(claims(), "typ", json!("Bearer"))),
-        (
-            "other claims",
-            with(claims(), "acr", json!({"any": [1, null]})),
-        ),
+        ("other claims", with(claims(), "acr", json!({"any": [1, null]}))),
     ] {
         expect_good_token(case, &sign(&jose(), &claims)).await;
     }
@@ -2200,20 +2031,10 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     }
     for alg in [json!(null), json!(256), json!(["RS256"]), json!("rs256")] {
         let jose = with(jose(), "alg", alg);
-        expect_bad_token(
-            &jose,
-            &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload),
-            "",
-        )
-        .await;
+        expect_bad_token(&jose, &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload), "").await;
     }
     let absent = without(jose(), "alg");
-    expect_bad_token(
-        &absent,
-        &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload),
-        "",
-    )
-    .await;
+    expect_bad_token(&absent, &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload), "").await;
     let paddings: [(&str, &'static dyn RsaEncoding); 3] = [
         ("RS384", &RSA_PKCS1_SHA384),
         ("RS512", &RSA_PKCS1_SHA512),
@@ -2222,12 +2043,7 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     for (alg, padding) in paddings {
         let named = with(jose(), "alg", json!(alg));
         expect_bad_token(alg, &sign_with(&KEY, padding, &named, payload), "RS256").await;
-        expect_bad_token(
-            alg,
-            &sign_with(&KEY, padding, &jose(), payload),
-            "signature",
-        )
-        .await;
+        expect_bad_token(alg, &sign_with(&KEY, padding, &jose(), payload), "signature").await;
     }
 }
 
@@ -2243,10 +2059,8 @@ async fn the_public_key_is_no_secret() {
         ("PKCS #1", KEY.public_key().as_ref()),
         ("nothing", b""),
     ] {
-        let input = signing_input(
-            &with(jose(), "alg", json!("HS256")),
-            claims().to_string().as_bytes(),
-        );
+        let input =
+            signing_input(&with(jose(), "alg", json!("HS256")), claims().to_string().as_bytes());
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let tag = hmac::sign(&secret, input.as_bytes());
         let token = format!("{input}.{}", base64url(tag.as_ref()));
@@ -2309,10 +2123,7 @@ async fn a_key_that_the_token_brings_along_is_never_looked_at() {
         ("jwk", jwk.clone()),
         ("jku", json!(url)),
         ("x5u", json!(url)),
-        (
-            "x5c",
-            json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())]),
-        ),
+        ("x5c", json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())])),
     ] {
         for kid in [key_id(&KEY), kid.clone()] {
             let jose = with(with(jose(), member, value.clone()), "kid", json!(kid));
@@ -2395,11 +2206,7 @@ async fn an_altered_token_is_refused() {
     let [head, payload, signature] = parts[..] else {
         panic!("a JWT has three parts");
     };
-    let admin = base64url(
-        with(claims(), "roles", json!(["admin"]))
-            .to_string()
-            .as_bytes(),
-    );
+    let admin = base64url(with(claims(), "roles", json!(["admin"])).to_string().as_bytes());
     let typ = base64url(with(jose(), "typ", json!("JWT")).to_string().as_bytes());
     let last = signature.len() - 1;
     let other = sign(&jose(), &with(claims(), "jti", json!("token-2")));
@@ -2446,36 +2253,18 @@ async fn a_text_that_is_no_jwt_is_refused() {
         ("no payload", format!("{head}..{signature}")),
         ("a word", "secret".to_owned()),
         ("padding", format!("{token}==")),
-        (
-            "padding in the middle",
-            format!("{head}=.{payload}.{signature}"),
-        ),
-        (
-            "the other alphabet",
-            format!("{head}.{payload}.+/{}", &signature[2..]),
-        ),
-        (
-            "a percent sign",
-            format!("{head}.{payload}.{}%41", &signature[..last]),
-        ),
+        ("padding in the middle", format!("{head}=.{payload}.{signature}")),
+        ("the other alphabet", format!("{head}.{payload}.+/{}", &signature[2..])),
+        ("a percent sign", format!("{head}.{payload}.{}%41", &signature[..last])),
         ("a space at the end", format!("{token} ")),
-        (
-            "a space in the middle",
-            format!("{head}.{payload} .{signature}"),
-        ),
+        ("a space in the middle", format!("{head}.{payload} .{signature}")),
         ("a tab", format!("{head}.{payload}.\t{signature}")),
         ("a second word", format!("{token} x")),
         ("a list", format!("{token}, {token}")),
         ("in quotes", format!("\"{token}\"")),
         ("NUL bytes", format!("{head}.{nul}.{signature}")),
-        (
-            "a header of NUL bytes",
-            format!("{nul}.{payload}.{signature}"),
-        ),
-        (
-            "loose bits",
-            format!("{head}.{payload}.{}{loose}", &signature[..last]),
-        ),
+        ("a header of NUL bytes", format!("{nul}.{payload}.{signature}")),
+        ("loose bits", format!("{head}.{payload}.{}{loose}", &signature[..last])),
     ] {
         expect_bad_token(case, &token, "").await;
     }
@@ -2505,11 +2294,7 @@ fn token_of(length: usize) -> String {
     let padded = |size| sign(&jose(), &with(claims(), "padding", json!("x".repeat(size))));
     let empty = padded(0).len();
     let token = padded((length - empty) * 3 / 4);
-    assert!(
-        (length - 3..=length).contains(&token.len()),
-        "{}",
-        token.len()
-    );
+    assert!((length - 3..=length).contains(&token.len()), "{}", token.len());
     token
 }
 
@@ -2629,10 +2414,7 @@ async fn every_method_is_guarded_and_only_options_is_open() {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let answer = send(to_mcp(method.clone(), "").without("Authorization")).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
-        assert!(
-            answer.header("www-authenticate").starts_with("Bearer "),
-            "{method}"
-        );
+        assert!(answer.header("www-authenticate").starts_with("Bearer "), "{method}");
     }
     let answer = send(to_mcp(Method::OPTIONS, "").without("Authorization")).await;
     assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
@@ -2662,14 +2444,8 @@ async fn the_body_of_a_stranger_is_not_read() {
         ("2 MiB", stranger(ping_of(2 * MIB).into())),
         ("not JSON", stranger("{".into())),
         ("a batch", stranger("[]".into())),
-        (
-            "another content type",
-            stranger("x".into()).with("Content-Type", "text/plain"),
-        ),
-        (
-            "a version",
-            stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01"),
-        ),
+        ("another content type", stranger("x".into()).with("Content-Type", "text/plain")),
+        ("a version", stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01")),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -2701,13 +2477,7 @@ async fn a_nul_byte_in_the_header_is_refused() {
 #[tokio::test]
 async fn a_page_or_name_of_another_site_is_refused_before_its_token_is_looked_at() {
     for token in [token(), "x.y.z".to_owned()] {
-        expect(
-            "Origin",
-            ping(&token).with("Origin", "http://evil.com"),
-            403,
-            403,
-        )
-        .await;
+        expect("Origin", ping(&token).with("Origin", "http://evil.com"), 403, 403).await;
         expect("Host", ping(&token).with("Host", "evil.com"), 403, 403).await;
     }
 }
@@ -2762,10 +2532,7 @@ async fn a_refused_host_is_told_the_setting_to_change() {
     assert_eq!(answer.headers.get("www-authenticate"), None);
     let body = answer.json();
     let rule = body["error"]["message"].as_str().unwrap();
-    assert!(
-        rule.contains("--resource") && rule.contains("MCP_RESOURCE"),
-        "{rule}"
-    );
+    assert!(rule.contains("--resource") && rule.contains("MCP_RESOURCE"), "{rule}");
 }
 
 /// A server that is known by this URL.
@@ -2817,10 +2584,7 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
         let config = parse("--issuer", url).unwrap();
         assert_eq!(config.issuer(), url);
     }
-    assert_eq!(
-        parse("--issuer", "https://a.example/").unwrap().issuer(),
-        "https://a.example/"
-    );
+    assert_eq!(parse("--issuer", "https://a.example/").unwrap().issuer(), "https://a.example/");
     for url in [
         "",
         "localhost",
@@ -2882,10 +2646,7 @@ async fn whoami_knows_the_user() {
     assert_eq!(whoami_with(&claims).await, user);
     let token = sign(&jose(), &claims);
     let request = handshake("tools/call", call("whoami", json!({})));
-    assert_eq!(
-        whoami(request.with("Authorization", &bearer(&token))).await,
-        user
-    );
+    assert_eq!(whoami(request.with("Authorization", &bearer(&token))).await, user);
 }
 
 #[tokio::test]
@@ -2913,17 +2674,9 @@ async fn scopes_are_read_as_issuers_really_send_them() {
         ("scopes", json!(["mcp:tools", "mcp:read"])),
     ] {
         let claims = with(without(claims(), "scope"), claim, value.clone());
-        assert_eq!(
-            whoami_with(&claims).await["scope"],
-            SCOPES,
-            "{claim} {value}"
-        );
+        assert_eq!(whoami_with(&claims).await["scope"], SCOPES, "{claim} {value}");
     }
-    let both = with(
-        with(claims(), "scope", json!(SCOPES)),
-        "scp",
-        json!(["other"]),
-    );
+    let both = with(with(claims(), "scope", json!(SCOPES)), "scp", json!(["other"]));
     assert_eq!(whoami_with(&both).await["scope"], SCOPES);
 }
 
@@ -2995,10 +2748,7 @@ async fn without_a_key_nobody_gets_in_and_it_is_nobodys_fault() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(
-        description.contains("cargo run -p gen-token"),
-        "{description}"
-    );
+    assert!(description.contains("cargo run -p gen-token"), "{description}");
     let stranger = ping("").without("Authorization");
     assert_refused("none", &send_to(router.clone(), stranger).await, 401, "");
     let answer = send_to(router, ping("").with("Authorization", "Bearer")).await;
@@ -3018,22 +2768,14 @@ async fn tokens_pass_as_soon_as_there_is_a_key() {
 /// A good token, but for the key that signed it.
 fn other_token() -> String {
     let jose = with(jose(), "kid", json!(key_id(&OTHER_KEY)));
-    sign_with(
-        &OTHER_KEY,
-        &RSA_PKCS1_SHA256,
-        &jose,
-        claims().to_string().as_bytes(),
-    )
+    sign_with(&OTHER_KEY, &RSA_PKCS1_SHA256, &jose, claims().to_string().as_bytes())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_takes_the_place_of_the_old_one() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(
-        send_to(router.clone(), ping(&token())).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
     let answer = send_to(router.clone(), ping(&other_token())).await;
     assert_refused("not yet", &answer, 401, "invalid_token");
     std::fs::write(&file, public_pem(&OTHER_KEY)).unwrap();
@@ -3043,10 +2785,7 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(
-        send_to(router.clone(), ping(&other_token())).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(send_to(router.clone(), ping(&other_token())).await.status, StatusCode::OK);
     let answer = send_to(router, ping(&token())).await;
     assert_refused("no longer", &answer, 401, "invalid_token");
 }
@@ -3055,16 +2794,10 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
 async fn a_known_key_counts_while_its_file_is_gone_and_an_unknown_one_has_to_wait() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(
-        send_to(router.clone(), ping(&token())).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
     std::fs::remove_file(&file).unwrap();
     tokio::time::advance(Duration::from_secs(600)).await;
-    assert_eq!(
-        send_to(router.clone(), ping(&token())).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
     assert_no_key(&send_to(router, ping(&other_token())).await);
 }
 
@@ -3078,10 +2811,7 @@ async fn the_log_names_token_and_user_but_does_not_quote_them() {
     let lines = Log::lines();
     let accepted = |line: &&String| line.contains("token-7") && line.contains("alice\\nINFO");
     assert_eq!(lines.iter().filter(accepted).count(), 1, "{lines:?}");
-    assert!(
-        !lines.iter().any(|line| line.starts_with("INFO forged")),
-        "{lines:?}"
-    );
+    assert!(!lines.iter().any(|line| line.starts_with("INFO forged")), "{lines:?}");
     for part in token.split('.') {
         assert!(!lines.concat().contains(part), "{lines:?}");
     }

@@ -64,7 +64,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
+use crate::server::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::prompts;
@@ -129,7 +129,7 @@ fn config() -> Config {
 }
 
 fn router() -> Router {
-    app(Arc::new(Server::new(config())))
+    app(Server::new(config()))
 }
 
 /// The key that tokens are signed with, made for this run of the tests.
