@@ -78,7 +78,11 @@ async fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     config.bind = listener.local_addr().map_err(|error| cannot_listen(&config, &error))?;
     let limit = config.shutdown_timeout;
     let server = Server::new(config);
-    info!("{} is listening on http://{}", env!("CARGO_PKG_NAME"), server.config.bind,);
+    info!(
+        "{} is listening on http://{}",
+        env!("CARGO_PKG_NAME"),
+        server.config.bind,
+    );
     serve(listener, app::app(server), limit, stop_signal()).await?;
     Ok(())
 }

@@ -184,7 +184,10 @@ async fn each_request_is_one_log_line_without_its_query() {
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -218,7 +221,11 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -238,7 +245,11 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";

@@ -305,7 +305,10 @@ async fn each_request_is_one_log_line_without_its_query() {
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -339,7 +342,11 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -359,7 +366,11 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -528,7 +539,12 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        ("both unknown", with_meta(new).with(header, new), 400, -32022),
+        (
+            "both unknown",
+            with_meta(new).with(header, new),
+            400,
+            -32022,
+        ),
     ] {
         expect(case, request, status, code).await;
     }
@@ -579,7 +595,10 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
+        (
+            "others",
+            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
+        ),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -587,11 +606,17 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
+        (
+            "a number",
+            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
+        ),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        ("no meta", modern_post(message("server/discover", &json!({})))),
+        (
+            "no meta",
+            modern_post(message("server/discover", &json!({}))),
+        ),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -632,11 +657,27 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
+        (
+            "batch, header",
+            modern_post(json!([body(meta(NEW))])),
+            -32600,
+        ),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
-        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
-        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
+        (
+            "version, meta",
+            new_header(modern_post(body(bare_meta))),
+            -32022,
+        ),
+        (
+            "meta, method",
+            no_method(modern_post(body(json!({})))),
+            -32602,
+        ),
+        (
+            "method, its name",
+            no_method(modern("no/such", json!({}))),
+            -32020,
+        ),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -706,7 +747,10 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
+        (
+            "a response",
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+        ),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -813,7 +857,10 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
+        (
+            "params",
+            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
+        ),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -872,7 +919,10 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("Content-Type: application/json"), "{message}");
+    assert!(
+        message.contains("Content-Type: application/json"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

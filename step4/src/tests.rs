@@ -319,7 +319,10 @@ async fn each_request_is_one_log_line_without_its_query() {
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -353,7 +356,11 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -373,7 +380,11 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -542,7 +553,12 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        ("both unknown", with_meta(new).with(header, new), 400, -32022),
+        (
+            "both unknown",
+            with_meta(new).with(header, new),
+            400,
+            -32022,
+        ),
     ] {
         expect(case, request, status, code).await;
     }
@@ -593,7 +609,10 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
+        (
+            "others",
+            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
+        ),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -601,11 +620,17 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
+        (
+            "a number",
+            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
+        ),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        ("no meta", modern_post(message("server/discover", &json!({})))),
+        (
+            "no meta",
+            modern_post(message("server/discover", &json!({}))),
+        ),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -646,11 +671,27 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
+        (
+            "batch, header",
+            modern_post(json!([body(meta(NEW))])),
+            -32600,
+        ),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
-        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
-        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
+        (
+            "version, meta",
+            new_header(modern_post(body(bare_meta))),
+            -32022,
+        ),
+        (
+            "meta, method",
+            no_method(modern_post(body(json!({})))),
+            -32602,
+        ),
+        (
+            "method, its name",
+            no_method(modern("no/such", json!({}))),
+            -32020,
+        ),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -720,7 +761,10 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
+        (
+            "a response",
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+        ),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -827,7 +871,10 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
+        (
+            "params",
+            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
+        ),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -886,7 +933,10 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("Content-Type: application/json"), "{message}");
+    assert!(
+        message.contains("Content-Type: application/json"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -1120,7 +1170,10 @@ async fn a_list_says_how_long_it_holds_in_the_modern_era_only() {
         let result = result_of(modern(method, json!({}))).await;
         assert!(result["ttlMs"].is_u64(), "{method}");
         let scope = result["cacheScope"].as_str().unwrap_or_default();
-        assert!(["public", "private"].contains(&scope), "{method}: {scope:?}");
+        assert!(
+            ["public", "private"].contains(&scope),
+            "{method}: {scope:?}"
+        );
         assert_eq!(result["resultType"], "complete", "{method}");
         let result = result_of(handshake(method, json!({}))).await;
         for member in ["ttlMs", "cacheScope", "resultType", "_meta"] {
@@ -1245,10 +1298,16 @@ async fn echo_repeats_its_message() {
         (json!({"message": "hello"}), "hello"),
         (json!({"message": "hello", "repeat_count": 1}), "hello"),
         (json!({"message": "a b", "repeat_count": 3}), "a b a b a b"),
-        (json!({"message": "x", "repeat_count": 10}), "x x x x x x x x x x"),
+        (
+            json!({"message": "x", "repeat_count": 10}),
+            "x x x x x x x x x x",
+        ),
         (json!({"message": "x", "repeat_count": 2.0}), "x x"),
         (json!({"message": ""}), ""),
-        (json!({"message": "\u{1f512} \"\n\u{0}"}), "\u{1f512} \"\n\u{0}"),
+        (
+            json!({"message": "\u{1f512} \"\n\u{0}"}),
+            "\u{1f512} \"\n\u{0}",
+        ),
     ] {
         for request in both_eras("tools/call", call("echo", arguments)) {
             let result = result_of(request).await;
@@ -1266,7 +1325,11 @@ async fn echo_answers_with_one_mebibyte_at_most() {
         let request = modern("tools/call", call("echo", arguments(length)));
         let result = result_of(request).await;
         assert_eq!(result["isError"], is_error, "{length}");
-        assert_eq!(text_of(&result).contains("repeat_count"), is_error, "{length}");
+        assert_eq!(
+            text_of(&result).contains("repeat_count"),
+            is_error,
+            "{length}"
+        );
     }
 }
 
@@ -1371,7 +1434,13 @@ async fn malformed_params_are_an_error_of_the_protocol_but_not_of_http() {
             json!({"name": null}),
             json!({"name": [name]}),
         ] {
-            expect(format!("{method} {params}"), handshake(method, params), 200, -32602).await;
+            expect(
+                format!("{method} {params}"),
+                handshake(method, params),
+                200,
+                -32602,
+            )
+            .await;
         }
     }
 }
@@ -1404,7 +1473,10 @@ async fn a_modern_call_repeats_the_name_in_a_header() {
             ("encoded bytes that are not UTF-8", named("=?base64?/w==?=")),
             ("no end", named(encoded.strip_suffix("?=").unwrap())),
             ("no mark", named(&BASE64_STANDARD.encode(name))),
-            ("mark in capitals", named(&encoded.replace("base64", "BASE64"))),
+            (
+                "mark in capitals",
+                named(&encoded.replace("base64", "BASE64")),
+            ),
         ] {
             expect(case, request, 400, -32020).await;
         }
@@ -1416,8 +1488,20 @@ async fn a_name_that_is_not_ascii_is_decoded_before_it_is_compared() {
     for name in ["\u{e9}cho", " echo", "=?base64?ZWNobw==?="] {
         let body = json!({"name": name, "_meta": meta(MODERN)});
         let request = || modern_post(message("tools/call", &body));
-        expect(name, request().with("Mcp-Name", &sentinel(name)), 200, -32602).await;
-        expect(name, request().with("Mcp-Name", &sentinel("echo")), 400, -32020).await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel(name)),
+            200,
+            -32602,
+        )
+        .await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel("echo")),
+            400,
+            -32020,
+        )
+        .await;
     }
 }
 
@@ -1428,9 +1512,15 @@ async fn the_name_is_compared_before_it_is_looked_up() {
     for method in ["tools/call", "prompts/get"] {
         expect("unknown", nobody(method), 200, -32602).await;
         for (case, request) in [
-            ("unknown, another in the header", nobody(method).with("Mcp-Name", "x")),
+            (
+                "unknown, another in the header",
+                nobody(method).with("Mcp-Name", "x"),
+            ),
             ("no name at all", nameless(method)),
-            ("no name in the body", nameless(method).with("Mcp-Name", "x")),
+            (
+                "no name in the body",
+                nameless(method).with("Mcp-Name", "x"),
+            ),
             ("the method first", nobody(method).with("Mcp-Method", "x")),
         ] {
             expect(case, request, 400, -32020).await;

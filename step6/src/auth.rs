@@ -187,7 +187,10 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
 /// `jku`, `x5u`) is never looked at.
 fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
     let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
-    if !matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt" | "jwt")) {
+    if !matches!(
+        typ.as_deref(),
+        Some("at+jwt" | "application/at+jwt" | "jwt")
+    ) {
         return Err("the typ of the token is not at+jwt");
     }
     if header.crit.is_some() {
@@ -250,9 +253,9 @@ fn user(claims: &Value) -> Result<User, &'static str> {
 /// A list that comes as one space-separated string or as an array of strings.
 fn words(
     claims: &Value,
-    places: &[&str],
+    places: &[impl AsRef<str>],
 ) -> Vec<String> {
-    match places.iter().find_map(|place| claims.pointer(place)) {
+    match places.iter().find_map(|place| claims.pointer(place.as_ref())) {
         Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
         Some(list) => Vec::deserialize(list).unwrap_or_default(),
         None => Vec::new(),

@@ -147,7 +147,10 @@ fn pem(
     let base64 = BASE64_STANDARD.encode(der);
     let lines: Vec<_> =
         base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 fn public_pem(key: &KeyPair) -> String {
@@ -234,7 +237,11 @@ fn signing_input(
     jose: &Value,
     payload: &[u8],
 ) -> String {
-    format!("{}.{}", base64url(jose.to_string().as_bytes()), base64url(payload))
+    format!(
+        "{}.{}",
+        base64url(jose.to_string().as_bytes()),
+        base64url(payload)
+    )
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -484,7 +491,10 @@ async fn each_request_is_one_log_line_without_its_query() {
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -518,7 +528,11 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -538,7 +552,11 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -707,7 +725,12 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        ("both unknown", with_meta(new).with(header, new), 400, -32022),
+        (
+            "both unknown",
+            with_meta(new).with(header, new),
+            400,
+            -32022,
+        ),
     ] {
         expect(case, request, status, code).await;
     }
@@ -758,7 +781,10 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
+        (
+            "others",
+            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
+        ),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -766,11 +792,17 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
+        (
+            "a number",
+            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
+        ),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        ("no meta", modern_post(message("server/discover", &json!({})))),
+        (
+            "no meta",
+            modern_post(message("server/discover", &json!({}))),
+        ),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -811,11 +843,27 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
+        (
+            "batch, header",
+            modern_post(json!([body(meta(NEW))])),
+            -32600,
+        ),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
-        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
-        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
+        (
+            "version, meta",
+            new_header(modern_post(body(bare_meta))),
+            -32022,
+        ),
+        (
+            "meta, method",
+            no_method(modern_post(body(json!({})))),
+            -32602,
+        ),
+        (
+            "method, its name",
+            no_method(modern("no/such", json!({}))),
+            -32020,
+        ),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -885,7 +933,10 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
+        (
+            "a response",
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+        ),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -992,7 +1043,10 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
+        (
+            "params",
+            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
+        ),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -1051,7 +1105,10 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("Content-Type: application/json"), "{message}");
+    assert!(
+        message.contains("Content-Type: application/json"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -1285,7 +1342,10 @@ async fn a_list_says_how_long_it_holds_in_the_modern_era_only() {
         let result = result_of(modern(method, json!({}))).await;
         assert!(result["ttlMs"].is_u64(), "{method}");
         let scope = result["cacheScope"].as_str().unwrap_or_default();
-        assert!(["public", "private"].contains(&scope), "{method}: {scope:?}");
+        assert!(
+            ["public", "private"].contains(&scope),
+            "{method}: {scope:?}"
+        );
         assert_eq!(result["resultType"], "complete", "{method}");
         let result = result_of(handshake(method, json!({}))).await;
         for member in ["ttlMs", "cacheScope", "resultType", "_meta"] {
@@ -1410,10 +1470,16 @@ async fn echo_repeats_its_message() {
         (json!({"message": "hello"}), "hello"),
         (json!({"message": "hello", "repeat_count": 1}), "hello"),
         (json!({"message": "a b", "repeat_count": 3}), "a b a b a b"),
-        (json!({"message": "x", "repeat_count": 10}), "x x x x x x x x x x"),
+        (
+            json!({"message": "x", "repeat_count": 10}),
+            "x x x x x x x x x x",
+        ),
         (json!({"message": "x", "repeat_count": 2.0}), "x x"),
         (json!({"message": ""}), ""),
-        (json!({"message": "\u{1f512} \"\n\u{0}"}), "\u{1f512} \"\n\u{0}"),
+        (
+            json!({"message": "\u{1f512} \"\n\u{0}"}),
+            "\u{1f512} \"\n\u{0}",
+        ),
     ] {
         for request in both_eras("tools/call", call("echo", arguments)) {
             let result = result_of(request).await;
@@ -1431,7 +1497,11 @@ async fn echo_answers_with_one_mebibyte_at_most() {
         let request = modern("tools/call", call("echo", arguments(length)));
         let result = result_of(request).await;
         assert_eq!(result["isError"], is_error, "{length}");
-        assert_eq!(text_of(&result).contains("repeat_count"), is_error, "{length}");
+        assert_eq!(
+            text_of(&result).contains("repeat_count"),
+            is_error,
+            "{length}"
+        );
     }
 }
 
@@ -1529,7 +1599,13 @@ async fn malformed_params_are_an_error_of_the_protocol_but_not_of_http() {
             json!({"name": null}),
             json!({"name": [name]}),
         ] {
-            expect(format!("{method} {params}"), handshake(method, params), 200, -32602).await;
+            expect(
+                format!("{method} {params}"),
+                handshake(method, params),
+                200,
+                -32602,
+            )
+            .await;
         }
     }
 }
@@ -1562,7 +1638,10 @@ async fn a_modern_call_repeats_the_name_in_a_header() {
             ("encoded bytes that are not UTF-8", named("=?base64?/w==?=")),
             ("no end", named(encoded.strip_suffix("?=").unwrap())),
             ("no mark", named(&BASE64_STANDARD.encode(name))),
-            ("mark in capitals", named(&encoded.replace("base64", "BASE64"))),
+            (
+                "mark in capitals",
+                named(&encoded.replace("base64", "BASE64")),
+            ),
         ] {
             expect(case, request, 400, -32020).await;
         }
@@ -1574,8 +1653,20 @@ async fn a_name_that_is_not_ascii_is_decoded_before_it_is_compared() {
     for name in ["\u{e9}cho", " echo", "=?base64?ZWNobw==?="] {
         let body = json!({"name": name, "_meta": meta(MODERN)});
         let request = || modern_post(message("tools/call", &body));
-        expect(name, request().with("Mcp-Name", &sentinel(name)), 200, -32602).await;
-        expect(name, request().with("Mcp-Name", &sentinel("echo")), 400, -32020).await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel(name)),
+            200,
+            -32602,
+        )
+        .await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel("echo")),
+            400,
+            -32020,
+        )
+        .await;
     }
 }
 
@@ -1586,9 +1677,15 @@ async fn the_name_is_compared_before_it_is_looked_up() {
     for method in ["tools/call", "prompts/get"] {
         expect("unknown", nobody(method), 200, -32602).await;
         for (case, request) in [
-            ("unknown, another in the header", nobody(method).with("Mcp-Name", "x")),
+            (
+                "unknown, another in the header",
+                nobody(method).with("Mcp-Name", "x"),
+            ),
             ("no name at all", nameless(method)),
-            ("no name in the body", nameless(method).with("Mcp-Name", "x")),
+            (
+                "no name in the body",
+                nameless(method).with("Mcp-Name", "x"),
+            ),
             ("the method first", nobody(method).with("Mcp-Method", "x")),
         ] {
             expect(case, request, 400, -32020).await;
@@ -1719,7 +1816,10 @@ async fn a_server_without_a_key_names_the_command_that_makes_one() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(description.contains("cargo run -p gen-token"), "{description}");
+    assert!(
+        description.contains("cargo run -p gen-token"),
+        "{description}"
+    );
     let health = send_to(router, get("/health")).await;
     assert_eq!(health.status, StatusCode::OK);
 }
@@ -1871,7 +1971,11 @@ fn assert_refused(
     error: &str,
 ) -> String {
     assert_eq!(answer.status.as_u16(), status, "{case}");
-    assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1, "{case}");
+    assert_eq!(
+        answer.headers.get_all("www-authenticate").iter().count(),
+        1,
+        "{case}"
+    );
     let mut expected = BTreeMap::from([("realm".to_owned(), "mcp".to_owned())]);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap_or_default().to_owned();
@@ -1881,7 +1985,11 @@ fn assert_refused(
         expected.insert("error_description".to_owned(), description.clone());
     }
     assert_eq!(challenge(answer), expected, "{case}");
-    assert_eq!(body.as_object().map(|members| members.len()), Some(2), "{case}");
+    assert_eq!(
+        body.as_object().map(|members| members.len()),
+        Some(2),
+        "{case}"
+    );
     assert!(!description.is_empty(), "{case}");
     description
 }
@@ -1918,10 +2026,22 @@ async fn nobody_gets_in_without_credentials() {
         ("no header", ping().without("Authorization")),
         ("an empty header", ping().with("Authorization", "")),
         ("Basic", ping().with("Authorization", "Basic YTpi")),
-        ("DPoP", ping().with("Authorization", &format!("DPoP {}", token()))),
-        ("a token without a scheme", ping().with("Authorization", &token())),
-        ("a scheme that begins alike", ping().with("Authorization", "Bearers x")),
-        ("another header", ping().without("Authorization").with("Token", &token())),
+        (
+            "DPoP",
+            ping().with("Authorization", &format!("DPoP {}", token())),
+        ),
+        (
+            "a token without a scheme",
+            ping().with("Authorization", &token()),
+        ),
+        (
+            "a scheme that begins alike",
+            ping().with("Authorization", "Bearers x"),
+        ),
+        (
+            "another header",
+            ping().without("Authorization").with("Token", &token()),
+        ),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -1933,8 +2053,14 @@ async fn a_malformed_header_is_a_bad_request() {
     let ping = || ping(&token());
     for (case, request) in [
         ("Bearer alone", ping().with("Authorization", "Bearer")),
-        ("Bearer and a space", ping().with("Authorization", "Bearer ")),
-        ("two headers", ping().also("Authorization", &bearer("x.y.z"))),
+        (
+            "Bearer and a space",
+            ping().with("Authorization", "Bearer "),
+        ),
+        (
+            "two headers",
+            ping().also("Authorization", &bearer("x.y.z")),
+        ),
         ("the same twice", ping().also("Authorization", &good)),
         ("Basic second", ping().also("Authorization", "Basic YTpi")),
         (
@@ -1966,9 +2092,18 @@ async fn a_token_elsewhere_than_in_its_header_counts_for_nothing() {
     let form = format!("access_token={token}");
     let query = format!("/mcp?{form}");
     for (case, request) in [
-        ("in the query", elsewhere(query.clone(), "application/json", json.clone())),
-        ("in a form", elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form)),
-        ("in the body", elsewhere("/mcp".into(), "application/json", json)),
+        (
+            "in the query",
+            elsewhere(query.clone(), "application/json", json.clone()),
+        ),
+        (
+            "in a form",
+            elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form),
+        ),
+        (
+            "in the body",
+            elsewhere("/mcp".into(), "application/json", json),
+        ),
     ] {
         Log::clear();
         assert_refused(case, &send(request).await, 401, "");
@@ -1997,7 +2132,10 @@ async fn a_good_token_is_let_in() {
     let now = now();
     let exact = json!(now as f64 + 3600.5);
     for (case, claims) in [
-        ("a list of one audience", with(claims(), "aud", json!([RESOURCE]))),
+        (
+            "a list of one audience",
+            with(claims(), "aud", json!([RESOURCE])),
+        ),
         (
             "a list with ours",
             with(claims(), "aud", json!(["https://a.example", RESOURCE])),
@@ -2013,7 +2151,10 @@ async fn a_good_token_is_let_in() {
         ("no name", without(claims(), "preferred_username")),
         ("half a second", with(claims(), "exp", exact)),
         ("Keycloak's typ", with(claims(), "typ", json!("Bearer"))),
-        ("other claims", with(claims(), "acr", json!({"any": [1, null]}))),
+        (
+            "other claims",
+            with(claims(), "acr", json!({"any": [1, null]})),
+        ),
     ] {
         expect_good_token(case, &sign(&jose(), &claims)).await;
     }
@@ -2031,10 +2172,20 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     }
     for alg in [json!(null), json!(256), json!(["RS256"]), json!("rs256")] {
         let jose = with(jose(), "alg", alg);
-        expect_bad_token(&jose, &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload), "").await;
+        expect_bad_token(
+            &jose,
+            &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload),
+            "",
+        )
+        .await;
     }
     let absent = without(jose(), "alg");
-    expect_bad_token(&absent, &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload), "").await;
+    expect_bad_token(
+        &absent,
+        &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload),
+        "",
+    )
+    .await;
     let paddings: [(&str, &'static dyn RsaEncoding); 3] = [
         ("RS384", &RSA_PKCS1_SHA384),
         ("RS512", &RSA_PKCS1_SHA512),
@@ -2043,7 +2194,12 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     for (alg, padding) in paddings {
         let named = with(jose(), "alg", json!(alg));
         expect_bad_token(alg, &sign_with(&KEY, padding, &named, payload), "RS256").await;
-        expect_bad_token(alg, &sign_with(&KEY, padding, &jose(), payload), "signature").await;
+        expect_bad_token(
+            alg,
+            &sign_with(&KEY, padding, &jose(), payload),
+            "signature",
+        )
+        .await;
     }
 }
 
@@ -2059,8 +2215,10 @@ async fn the_public_key_is_no_secret() {
         ("PKCS #1", KEY.public_key().as_ref()),
         ("nothing", b""),
     ] {
-        let input =
-            signing_input(&with(jose(), "alg", json!("HS256")), claims().to_string().as_bytes());
+        let input = signing_input(
+            &with(jose(), "alg", json!("HS256")),
+            claims().to_string().as_bytes(),
+        );
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let tag = hmac::sign(&secret, input.as_bytes());
         let token = format!("{input}.{}", base64url(tag.as_ref()));
@@ -2123,7 +2281,10 @@ async fn a_key_that_the_token_brings_along_is_never_looked_at() {
         ("jwk", jwk.clone()),
         ("jku", json!(url)),
         ("x5u", json!(url)),
-        ("x5c", json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())])),
+        (
+            "x5c",
+            json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())]),
+        ),
     ] {
         for kid in [key_id(&KEY), kid.clone()] {
             let jose = with(with(jose(), member, value.clone()), "kid", json!(kid));
@@ -2253,18 +2414,36 @@ async fn a_text_that_is_no_jwt_is_refused() {
         ("no payload", format!("{head}..{signature}")),
         ("a word", "secret".to_owned()),
         ("padding", format!("{token}==")),
-        ("padding in the middle", format!("{head}=.{payload}.{signature}")),
-        ("the other alphabet", format!("{head}.{payload}.+/{}", &signature[2..])),
-        ("a percent sign", format!("{head}.{payload}.{}%41", &signature[..last])),
+        (
+            "padding in the middle",
+            format!("{head}=.{payload}.{signature}"),
+        ),
+        (
+            "the other alphabet",
+            format!("{head}.{payload}.+/{}", &signature[2..]),
+        ),
+        (
+            "a percent sign",
+            format!("{head}.{payload}.{}%41", &signature[..last]),
+        ),
         ("a space at the end", format!("{token} ")),
-        ("a space in the middle", format!("{head}.{payload} .{signature}")),
+        (
+            "a space in the middle",
+            format!("{head}.{payload} .{signature}"),
+        ),
         ("a tab", format!("{head}.{payload}.\t{signature}")),
         ("a second word", format!("{token} x")),
         ("a list", format!("{token}, {token}")),
         ("in quotes", format!("\"{token}\"")),
         ("NUL bytes", format!("{head}.{nul}.{signature}")),
-        ("a header of NUL bytes", format!("{nul}.{payload}.{signature}")),
-        ("loose bits", format!("{head}.{payload}.{}{loose}", &signature[..last])),
+        (
+            "a header of NUL bytes",
+            format!("{nul}.{payload}.{signature}"),
+        ),
+        (
+            "loose bits",
+            format!("{head}.{payload}.{}{loose}", &signature[..last]),
+        ),
     ] {
         expect_bad_token(case, &token, "").await;
     }
@@ -2294,7 +2473,11 @@ fn token_of(length: usize) -> String {
     let padded = |size| sign(&jose(), &with(claims(), "padding", json!("x".repeat(size))));
     let empty = padded(0).len();
     let token = padded((length - empty) * 3 / 4);
-    assert!((length - 3..=length).contains(&token.len()), "{}", token.len());
+    assert!(
+        (length - 3..=length).contains(&token.len()),
+        "{}",
+        token.len()
+    );
     token
 }
 
@@ -2414,7 +2597,10 @@ async fn every_method_is_guarded_and_only_options_is_open() {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let answer = send(to_mcp(method.clone(), "").without("Authorization")).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer "), "{method}");
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer "),
+            "{method}"
+        );
     }
     let answer = send(to_mcp(Method::OPTIONS, "").without("Authorization")).await;
     assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
@@ -2444,8 +2630,14 @@ async fn the_body_of_a_stranger_is_not_read() {
         ("2 MiB", stranger(ping_of(2 * MIB).into())),
         ("not JSON", stranger("{".into())),
         ("a batch", stranger("[]".into())),
-        ("another content type", stranger("x".into()).with("Content-Type", "text/plain")),
-        ("a version", stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01")),
+        (
+            "another content type",
+            stranger("x".into()).with("Content-Type", "text/plain"),
+        ),
+        (
+            "a version",
+            stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01"),
+        ),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -2477,7 +2669,13 @@ async fn a_nul_byte_in_the_header_is_refused() {
 #[tokio::test]
 async fn a_page_or_name_of_another_site_is_refused_before_its_token_is_looked_at() {
     for token in [token(), "x.y.z".to_owned()] {
-        expect("Origin", ping(&token).with("Origin", "http://evil.com"), 403, 403).await;
+        expect(
+            "Origin",
+            ping(&token).with("Origin", "http://evil.com"),
+            403,
+            403,
+        )
+        .await;
         expect("Host", ping(&token).with("Host", "evil.com"), 403, 403).await;
     }
 }
@@ -2532,7 +2730,10 @@ async fn a_refused_host_is_told_the_setting_to_change() {
     assert_eq!(answer.headers.get("www-authenticate"), None);
     let body = answer.json();
     let rule = body["error"]["message"].as_str().unwrap();
-    assert!(rule.contains("--resource") && rule.contains("MCP_RESOURCE"), "{rule}");
+    assert!(
+        rule.contains("--resource") && rule.contains("MCP_RESOURCE"),
+        "{rule}"
+    );
 }
 
 /// A server that is known by this URL.
@@ -2584,7 +2785,10 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
         let config = parse("--issuer", url).unwrap();
         assert_eq!(config.issuer(), url);
     }
-    assert_eq!(parse("--issuer", "https://a.example/").unwrap().issuer(), "https://a.example/");
+    assert_eq!(
+        parse("--issuer", "https://a.example/").unwrap().issuer(),
+        "https://a.example/"
+    );
     for url in [
         "",
         "localhost",
@@ -2646,7 +2850,10 @@ async fn whoami_knows_the_user() {
     assert_eq!(whoami_with(&claims).await, user);
     let token = sign(&jose(), &claims);
     let request = handshake("tools/call", call("whoami", json!({})));
-    assert_eq!(whoami(request.with("Authorization", &bearer(&token))).await, user);
+    assert_eq!(
+        whoami(request.with("Authorization", &bearer(&token))).await,
+        user
+    );
 }
 
 #[tokio::test]
@@ -2674,9 +2881,17 @@ async fn scopes_are_read_as_issuers_really_send_them() {
         ("scopes", json!(["mcp:tools", "mcp:read"])),
     ] {
         let claims = with(without(claims(), "scope"), claim, value.clone());
-        assert_eq!(whoami_with(&claims).await["scope"], SCOPES, "{claim} {value}");
+        assert_eq!(
+            whoami_with(&claims).await["scope"],
+            SCOPES,
+            "{claim} {value}"
+        );
     }
-    let both = with(with(claims(), "scope", json!(SCOPES)), "scp", json!(["other"]));
+    let both = with(
+        with(claims(), "scope", json!(SCOPES)),
+        "scp",
+        json!(["other"]),
+    );
     assert_eq!(whoami_with(&both).await["scope"], SCOPES);
 }
 
@@ -2748,7 +2963,10 @@ async fn without_a_key_nobody_gets_in_and_it_is_nobodys_fault() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(description.contains("cargo run -p gen-token"), "{description}");
+    assert!(
+        description.contains("cargo run -p gen-token"),
+        "{description}"
+    );
     let stranger = ping("").without("Authorization");
     assert_refused("none", &send_to(router.clone(), stranger).await, 401, "");
     let answer = send_to(router, ping("").with("Authorization", "Bearer")).await;
@@ -2768,14 +2986,22 @@ async fn tokens_pass_as_soon_as_there_is_a_key() {
 /// A good token, but for the key that signed it.
 fn other_token() -> String {
     let jose = with(jose(), "kid", json!(key_id(&OTHER_KEY)));
-    sign_with(&OTHER_KEY, &RSA_PKCS1_SHA256, &jose, claims().to_string().as_bytes())
+    sign_with(
+        &OTHER_KEY,
+        &RSA_PKCS1_SHA256,
+        &jose,
+        claims().to_string().as_bytes(),
+    )
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_takes_the_place_of_the_old_one() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     let answer = send_to(router.clone(), ping(&other_token())).await;
     assert_refused("not yet", &answer, 401, "invalid_token");
     std::fs::write(&file, public_pem(&OTHER_KEY)).unwrap();
@@ -2785,7 +3011,10 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(send_to(router.clone(), ping(&other_token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&other_token())).await.status,
+        StatusCode::OK
+    );
     let answer = send_to(router, ping(&token())).await;
     assert_refused("no longer", &answer, 401, "invalid_token");
 }
@@ -2794,10 +3023,16 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
 async fn a_known_key_counts_while_its_file_is_gone_and_an_unknown_one_has_to_wait() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     std::fs::remove_file(&file).unwrap();
     tokio::time::advance(Duration::from_secs(600)).await;
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     assert_no_key(&send_to(router, ping(&other_token())).await);
 }
 
@@ -2811,7 +3046,10 @@ async fn the_log_names_token_and_user_but_does_not_quote_them() {
     let lines = Log::lines();
     let accepted = |line: &&String| line.contains("token-7") && line.contains("alice\\nINFO");
     assert_eq!(lines.iter().filter(accepted).count(), 1, "{lines:?}");
-    assert!(!lines.iter().any(|line| line.starts_with("INFO forged")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.starts_with("INFO forged")),
+        "{lines:?}"
+    );
     for part in token.split('.') {
         assert!(!lines.concat().contains(part), "{lines:?}");
     }

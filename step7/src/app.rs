@@ -49,7 +49,10 @@ pub(crate) fn app(server: Server) -> Router {
         )
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, request_timeout))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            request_timeout,
+        ))
         .layer(metadata::cors_layer())
         .layer(
             TraceLayer::new_for_http()

@@ -142,7 +142,10 @@ impl Auth {
         let claims = jwt::decode::<Value>(token, &key.decoding, &validation)
             .map_err(|error| explain(&error))?
             .claims;
-        if is_untyped && is_id_token(&claims) {
+        // What only ID tokens have (OpenID Connect Core, section 2; the last is Cognito's).
+        let is_id_token =
+            claims.get("nonce").or(claims.get("at_hash")).is_some() || claims["token_use"] == "id";
+        if is_untyped && is_id_token {
             return Err("this is an ID token, not an access token".into());
         }
         Ok(Arc::new(user(&claims)?))
@@ -203,17 +206,14 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
-/// Whether a payload has what only ID tokens have (OpenID Connect Core, section 2; Cognito).
-fn is_id_token(claims: &Value) -> bool {
-    let only_there = ["nonce", "at_hash"];
-    only_there.iter().any(|name| claims.get(name).is_some()) || claims["token_use"] == "id"
-}
-
 /// Checks the token's header and returns the key id in it. A key that the token brings along (`jwk`,
 /// `jku`, `x5u`) is never looked at.
 fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
     let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
-    if !matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt" | "jwt")) {
+    if !matches!(
+        typ.as_deref(),
+        Some("at+jwt" | "application/at+jwt" | "jwt")
+    ) {
         return Err("the typ of the token is not at+jwt");
     }
     if header.crit.is_some() {
@@ -280,9 +280,9 @@ fn user(claims: &Value) -> Result<User, &'static str> {
 /// A list that comes as one space-separated string or as an array of strings.
 fn words(
     claims: &Value,
-    places: &[&str],
+    places: &[impl AsRef<str>],
 ) -> Vec<String> {
-    match places.iter().find_map(|place| claims.pointer(place)) {
+    match places.iter().find_map(|place| claims.pointer(place.as_ref())) {
         Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
         Some(list) => Vec::deserialize(list).unwrap_or_default(),
         None => Vec::new(),

@@ -21,7 +21,6 @@ use url::Url;
 use crate::cache::Cached;
 use crate::cache::Load;
 use crate::cache::Rules;
-use crate::config::Config;
 use crate::config::is_loopback;
 use crate::config::split;
 
@@ -50,16 +49,6 @@ pub(crate) struct Issuer {
 pub(crate) struct IssuerError(String);
 
 impl Cached<Issuer> {
-    pub(crate) fn of(config: &Config) -> Self {
-        let name = config.issuer().to_owned();
-        Self::new(
-            Issuer {
-                name,
-            },
-            RULES,
-        )
-    }
-
     /// The keys that it signs with, as they came (RFC 7517, section 5).
     pub(crate) async fn keys(&self) -> Result<Vec<Value>, Arc<IssuerError>> {
         let metadata = self.get(|_| true).await.map_err(|missing| missing.error)?;
@@ -85,14 +74,19 @@ impl Load for Issuer {
                 // RFC 8414, section 3.3: the very issuer that we asked for, byte for byte.
                 Ok(document) if document["issuer"] == *self.name => return Ok(document),
                 Ok(other) => {
-                    format!("it is of {}, but we are set to {:?}", other["issuer"], self.name)
+                    format!(
+                        "it is of {}, but we are set to {:?}",
+                        other["issuer"], self.name
+                    )
                 }
                 Err(problem) => problem,
             };
             problems.push(format!("{url}: {problem}"));
         }
         let problems = problems.join("; ");
-        Err(IssuerError(format!("no metadata of the issuer: {problems}")))
+        Err(IssuerError(format!(
+            "no metadata of the issuer: {problems}"
+        )))
     }
 }
 

@@ -61,8 +61,8 @@ const NO_KEY: &str =
 /// The keys, as fresh as they need to be.
 pub(crate) struct Keys {
     cache: Cached<Source>,
-    /// The names that were published (0) or asked for: after how many loads for the first time.
-    names: Mutex<HashMap<String, u64>>,
+    /// The names that were published (`None`) or asked for, and after how many loads they first were.
+    names: Mutex<HashMap<String, Option<u64>>>,
 }
 
 /// Where keys come from.
@@ -125,12 +125,12 @@ impl Keys {
         let set = self.cache.get(|set| set.find(kid).is_some()).await?;
         let mut names = self.names.lock().expect("no holder panics");
         if names.len() > MAX_NAMES {
-            names.retain(|_, first| *first == 0);
+            names.retain(|_, first| first.is_none());
         }
-        names.extend(set.keys.iter().map(|key| (key.kid().to_owned(), 0)));
-        let first = *names.entry(kid.to_owned()).or_insert(loads);
+        names.extend(set.keys.iter().map(|key| (key.kid().to_owned(), None)));
+        let first = *names.entry(kid.to_owned()).or_insert(Some(loads));
         let is_file = matches!(*self.cache.source, Source::File(_));
-        let may_be_new = set.find(kid).is_none() && first == self.cache.loads();
+        let may_be_new = set.find(kid).is_none() && first == Some(self.cache.loads());
         if set.keys.is_empty() || may_be_new && !is_file {
             return Err(Unavailable {
                 description: "the key of this token is not known yet",
@@ -188,12 +188,10 @@ impl Load for Source {
                 keys: vec![read(file)?],
             }),
             Self::Issuer(issuer) => {
-                let keys: Vec<_> = issuer.keys().await?.iter().filter_map(Key::from_jwk).collect();
+                let keys = issuer.keys().await?;
+                let keys: Vec<_> = keys.iter().filter_map(Key::from_jwk).collect();
                 if keys.is_empty() {
-                    error!(
-                        "no token is accepted: {} publishes no key that can be used",
-                        issuer.source.name
-                    );
+                    error!("no token can be checked: the issuer publishes no key for that");
                 }
                 Ok(KeySet {
                     keys,

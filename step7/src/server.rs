@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use crate::auth::Auth;
 use crate::cache::Cached;
 use crate::config::Config;
+use crate::issuer;
 use crate::issuer::Issuer;
 use crate::keys::Keys;
 use crate::rules::BASIC_SCOPES;
@@ -24,7 +25,13 @@ pub(crate) struct Server {
 impl Server {
     /// Puts the parts together; nothing is read or asked for yet.
     pub(crate) fn new(config: Config) -> Self {
-        let issuer = Arc::new(Cached::of(&config));
+        let name = config.issuer().to_owned();
+        let issuer = Arc::new(Cached::new(
+            Issuer {
+                name,
+            },
+            issuer::RULES,
+        ));
         let keys = Arc::new(Keys::new(&config, issuer.clone()));
         let scope = BASIC_SCOPES.join(" ");
         Self {

@@ -153,7 +153,10 @@ fn pem(
     let base64 = BASE64_STANDARD.encode(der);
     let lines: Vec<_> =
         base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 fn public_pem(key: &KeyPair) -> String {
@@ -240,7 +243,11 @@ fn signing_input(
     jose: &Value,
     payload: &[u8],
 ) -> String {
-    format!("{}.{}", base64url(jose.to_string().as_bytes()), base64url(payload))
+    format!(
+        "{}.{}",
+        base64url(jose.to_string().as_bytes()),
+        base64url(payload)
+    )
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -490,7 +497,10 @@ async fn each_request_is_one_log_line_without_its_query() {
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
-    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -524,7 +534,11 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 async fn start(
     routes: Router,
     limit: Duration,
-) -> (TcpStream, oneshot::Sender<()>, JoinHandle<Result<(), String>>) {
+) -> (
+    TcpStream,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), String>>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -544,7 +558,11 @@ fn slow_route() -> (Router, Arc<Notify>, Arc<Notify>) {
         wait.notified().await;
         "done"
     };
-    (Router::new().route("/slow", routing::get(handler)), begun, go_on)
+    (
+        Router::new().route("/slow", routing::get(handler)),
+        begun,
+        go_on,
+    )
 }
 
 const SLOW_REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -713,7 +731,12 @@ async fn initialize_is_modern_only_if_its_meta_says_so() {
         ("both modern", with_meta(MODERN), 404, -32601),
         ("no header", with_meta(MODERN).without(header), 400, -32020),
         ("another", with_meta(MODERN).with(header, old), 400, -32020),
-        ("both unknown", with_meta(new).with(header, new), 400, -32022),
+        (
+            "both unknown",
+            with_meta(new).with(header, new),
+            400,
+            -32022,
+        ),
     ] {
         expect(case, request, status, code).await;
     }
@@ -764,7 +787,10 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     let with = |meta| modern_post(message("server/discover", &json!({"_meta": meta})));
     for (case, request) in [
         ("both", with(meta(MODERN))),
-        ("others", with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1}))),
+        (
+            "others",
+            with(json!({VERSION: MODERN, CAPABILITIES: {}, "x/y": 1})),
+        ),
     ] {
         expect(case, request, 200, 0).await;
     }
@@ -772,11 +798,17 @@ async fn a_modern_request_has_version_and_capabilities_in_its_meta() {
     for (case, request) in [
         ("no version", with(json!({CAPABILITIES: {}}))),
         ("no capabilities", with(json!({VERSION: MODERN}))),
-        ("a number", with(json!({VERSION: 20260728, CAPABILITIES: {}}))),
+        (
+            "a number",
+            with(json!({VERSION: 20260728, CAPABILITIES: {}})),
+        ),
         ("a list", with(json!({VERSION: MODERN, CAPABILITIES: []}))),
         ("empty", with(json!({}))),
         ("no object", with(json!("meta"))),
-        ("no meta", modern_post(message("server/discover", &json!({})))),
+        (
+            "no meta",
+            modern_post(message("server/discover", &json!({}))),
+        ),
         ("no params", modern_post(without_params)),
     ] {
         expect(case, request, 400, -32602).await;
@@ -817,11 +849,27 @@ async fn the_checks_keep_their_order() {
     let no_method = |request: Request| request.without("Mcp-Method");
     for (case, request, code) in [
         ("JSON, version", new_header(post("{")), -32700),
-        ("batch, header", modern_post(json!([body(meta(NEW))])), -32600),
+        (
+            "batch, header",
+            modern_post(json!([body(meta(NEW))])),
+            -32600,
+        ),
         ("header, version", modern_post(body(meta(NEW))), -32020),
-        ("version, meta", new_header(modern_post(body(bare_meta))), -32022),
-        ("meta, method", no_method(modern_post(body(json!({})))), -32602),
-        ("method, its name", no_method(modern("no/such", json!({}))), -32020),
+        (
+            "version, meta",
+            new_header(modern_post(body(bare_meta))),
+            -32022,
+        ),
+        (
+            "meta, method",
+            no_method(modern_post(body(json!({})))),
+            -32602,
+        ),
+        (
+            "method, its name",
+            no_method(modern("no/such", json!({}))),
+            -32020,
+        ),
     ] {
         expect(case, request, 400, code).await;
     }
@@ -891,7 +939,10 @@ async fn a_malformed_message_is_refused_with_the_id_it_has() {
         ("params null", with("params", json!(null))),
         ("params as a list", with("params", json!([]))),
         ("params as a string", with("params", json!("x"))),
-        ("a response", json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
+        (
+            "a response",
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+        ),
         ("an error", json!({"jsonrpc": "2.0", "id": 1, "error": {}})),
     ] {
         let answer = send(post(body.to_string())).await;
@@ -998,7 +1049,10 @@ async fn a_malformed_notification_is_refused() {
     for (case, body) in [
         ("jsonrpc", json!({"jsonrpc": "1.0", "method": "x"})),
         ("method", json!({"jsonrpc": "2.0", "method": 7})),
-        ("params", json!({"jsonrpc": "2.0", "method": "x", "params": []})),
+        (
+            "params",
+            json!({"jsonrpc": "2.0", "method": "x", "params": []}),
+        ),
         ("nothing", json!({"jsonrpc": "2.0"})),
         ("a response", json!({"jsonrpc": "2.0", "result": {}})),
     ] {
@@ -1057,7 +1111,10 @@ async fn a_wrong_content_type_is_told_the_right_one() {
     let request = handshake("ping", json!({})).with("Content-Type", "text/plain");
     let error = &send(request).await.json()["error"];
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("Content-Type: application/json"), "{message}");
+    assert!(
+        message.contains("Content-Type: application/json"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -1291,7 +1348,10 @@ async fn a_list_says_how_long_it_holds_in_the_modern_era_only() {
         let result = result_of(modern(method, json!({}))).await;
         assert!(result["ttlMs"].is_u64(), "{method}");
         let scope = result["cacheScope"].as_str().unwrap_or_default();
-        assert!(["public", "private"].contains(&scope), "{method}: {scope:?}");
+        assert!(
+            ["public", "private"].contains(&scope),
+            "{method}: {scope:?}"
+        );
         assert_eq!(result["resultType"], "complete", "{method}");
         let result = result_of(handshake(method, json!({}))).await;
         for member in ["ttlMs", "cacheScope", "resultType", "_meta"] {
@@ -1416,10 +1476,16 @@ async fn echo_repeats_its_message() {
         (json!({"message": "hello"}), "hello"),
         (json!({"message": "hello", "repeat_count": 1}), "hello"),
         (json!({"message": "a b", "repeat_count": 3}), "a b a b a b"),
-        (json!({"message": "x", "repeat_count": 10}), "x x x x x x x x x x"),
+        (
+            json!({"message": "x", "repeat_count": 10}),
+            "x x x x x x x x x x",
+        ),
         (json!({"message": "x", "repeat_count": 2.0}), "x x"),
         (json!({"message": ""}), ""),
-        (json!({"message": "\u{1f512} \"\n\u{0}"}), "\u{1f512} \"\n\u{0}"),
+        (
+            json!({"message": "\u{1f512} \"\n\u{0}"}),
+            "\u{1f512} \"\n\u{0}",
+        ),
     ] {
         for request in both_eras("tools/call", call("echo", arguments)) {
             let result = result_of(request).await;
@@ -1437,7 +1503,11 @@ async fn echo_answers_with_one_mebibyte_at_most() {
         let request = modern("tools/call", call("echo", arguments(length)));
         let result = result_of(request).await;
         assert_eq!(result["isError"], is_error, "{length}");
-        assert_eq!(text_of(&result).contains("repeat_count"), is_error, "{length}");
+        assert_eq!(
+            text_of(&result).contains("repeat_count"),
+            is_error,
+            "{length}"
+        );
     }
 }
 
@@ -1535,7 +1605,13 @@ async fn malformed_params_are_an_error_of_the_protocol_but_not_of_http() {
             json!({"name": null}),
             json!({"name": [name]}),
         ] {
-            expect(format!("{method} {params}"), handshake(method, params), 200, -32602).await;
+            expect(
+                format!("{method} {params}"),
+                handshake(method, params),
+                200,
+                -32602,
+            )
+            .await;
         }
     }
 }
@@ -1568,7 +1644,10 @@ async fn a_modern_call_repeats_the_name_in_a_header() {
             ("encoded bytes that are not UTF-8", named("=?base64?/w==?=")),
             ("no end", named(encoded.strip_suffix("?=").unwrap())),
             ("no mark", named(&BASE64_STANDARD.encode(name))),
-            ("mark in capitals", named(&encoded.replace("base64", "BASE64"))),
+            (
+                "mark in capitals",
+                named(&encoded.replace("base64", "BASE64")),
+            ),
         ] {
             expect(case, request, 400, -32020).await;
         }
@@ -1580,8 +1659,20 @@ async fn a_name_that_is_not_ascii_is_decoded_before_it_is_compared() {
     for name in ["\u{e9}cho", " echo", "=?base64?ZWNobw==?="] {
         let body = json!({"name": name, "_meta": meta(MODERN)});
         let request = || modern_post(message("tools/call", &body));
-        expect(name, request().with("Mcp-Name", &sentinel(name)), 200, -32602).await;
-        expect(name, request().with("Mcp-Name", &sentinel("echo")), 400, -32020).await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel(name)),
+            200,
+            -32602,
+        )
+        .await;
+        expect(
+            name,
+            request().with("Mcp-Name", &sentinel("echo")),
+            400,
+            -32020,
+        )
+        .await;
     }
 }
 
@@ -1592,9 +1683,15 @@ async fn the_name_is_compared_before_it_is_looked_up() {
     for method in ["tools/call", "prompts/get"] {
         expect("unknown", nobody(method), 200, -32602).await;
         for (case, request) in [
-            ("unknown, another in the header", nobody(method).with("Mcp-Name", "x")),
+            (
+                "unknown, another in the header",
+                nobody(method).with("Mcp-Name", "x"),
+            ),
             ("no name at all", nameless(method)),
-            ("no name in the body", nameless(method).with("Mcp-Name", "x")),
+            (
+                "no name in the body",
+                nameless(method).with("Mcp-Name", "x"),
+            ),
             ("the method first", nobody(method).with("Mcp-Method", "x")),
         ] {
             expect(case, request, 400, -32020).await;
@@ -1725,7 +1822,10 @@ async fn a_server_without_a_key_names_the_command_that_makes_one() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(description.contains("cargo run -p gen-token"), "{description}");
+    assert!(
+        description.contains("cargo run -p gen-token"),
+        "{description}"
+    );
     let health = send_to(router, get("/health")).await;
     assert_eq!(health.status, StatusCode::OK);
 }
@@ -1877,7 +1977,11 @@ fn assert_refused(
     error: &str,
 ) -> String {
     assert_eq!(answer.status.as_u16(), status, "{case}");
-    assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1, "{case}");
+    assert_eq!(
+        answer.headers.get_all("www-authenticate").iter().count(),
+        1,
+        "{case}"
+    );
     let mut expected = BTreeMap::from([("realm".to_owned(), "mcp".to_owned())]);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap_or_default().to_owned();
@@ -1891,7 +1995,11 @@ fn assert_refused(
         expected.insert("scope".to_owned(), BASIC_SCOPES.to_owned());
     }
     assert_eq!(challenge(answer), expected, "{case}");
-    assert_eq!(body.as_object().map(|members| members.len()), Some(2), "{case}");
+    assert_eq!(
+        body.as_object().map(|members| members.len()),
+        Some(2),
+        "{case}"
+    );
     assert!(!description.is_empty(), "{case}");
     description
 }
@@ -1928,10 +2036,22 @@ async fn nobody_gets_in_without_credentials() {
         ("no header", ping().without("Authorization")),
         ("an empty header", ping().with("Authorization", "")),
         ("Basic", ping().with("Authorization", "Basic YTpi")),
-        ("DPoP", ping().with("Authorization", &format!("DPoP {}", token()))),
-        ("a token without a scheme", ping().with("Authorization", &token())),
-        ("a scheme that begins alike", ping().with("Authorization", "Bearers x")),
-        ("another header", ping().without("Authorization").with("Token", &token())),
+        (
+            "DPoP",
+            ping().with("Authorization", &format!("DPoP {}", token())),
+        ),
+        (
+            "a token without a scheme",
+            ping().with("Authorization", &token()),
+        ),
+        (
+            "a scheme that begins alike",
+            ping().with("Authorization", "Bearers x"),
+        ),
+        (
+            "another header",
+            ping().without("Authorization").with("Token", &token()),
+        ),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -1943,8 +2063,14 @@ async fn a_malformed_header_is_a_bad_request() {
     let ping = || ping(&token());
     for (case, request) in [
         ("Bearer alone", ping().with("Authorization", "Bearer")),
-        ("Bearer and a space", ping().with("Authorization", "Bearer ")),
-        ("two headers", ping().also("Authorization", &bearer("x.y.z"))),
+        (
+            "Bearer and a space",
+            ping().with("Authorization", "Bearer "),
+        ),
+        (
+            "two headers",
+            ping().also("Authorization", &bearer("x.y.z")),
+        ),
         ("the same twice", ping().also("Authorization", &good)),
         ("Basic second", ping().also("Authorization", "Basic YTpi")),
         (
@@ -1976,9 +2102,18 @@ async fn a_token_elsewhere_than_in_its_header_counts_for_nothing() {
     let form = format!("access_token={token}");
     let query = format!("/mcp?{form}");
     for (case, request) in [
-        ("in the query", elsewhere(query.clone(), "application/json", json.clone())),
-        ("in a form", elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form)),
-        ("in the body", elsewhere("/mcp".into(), "application/json", json)),
+        (
+            "in the query",
+            elsewhere(query.clone(), "application/json", json.clone()),
+        ),
+        (
+            "in a form",
+            elsewhere("/mcp".into(), "application/x-www-form-urlencoded", form),
+        ),
+        (
+            "in the body",
+            elsewhere("/mcp".into(), "application/json", json),
+        ),
     ] {
         Log::clear();
         assert_refused(case, &send(request).await, 401, "");
@@ -2007,7 +2142,10 @@ async fn a_good_token_is_let_in() {
     let now = now();
     let exact = json!(now as f64 + 3600.5);
     for (case, claims) in [
-        ("a list of one audience", with(claims(), "aud", json!([RESOURCE]))),
+        (
+            "a list of one audience",
+            with(claims(), "aud", json!([RESOURCE])),
+        ),
         (
             "a list with ours",
             with(claims(), "aud", json!(["https://a.example", RESOURCE])),
@@ -2023,7 +2161,10 @@ async fn a_good_token_is_let_in() {
         ("no name", without(claims(), "preferred_username")),
         ("half a second", with(claims(), "exp", exact)),
         ("Keycloak's typ", with(claims(), "typ", json!("Bearer"))),
-        ("other claims", with(claims(), "acr", json!({"any": [1, null]}))),
+        (
+            "other claims",
+            with(claims(), "acr", json!({"any": [1, null]})),
+        ),
     ] {
         expect_good_token(case, &sign(&jose(), &claims)).await;
     }
@@ -2041,10 +2182,20 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     }
     for alg in [json!(null), json!(256), json!(["RS256"]), json!("rs256")] {
         let jose = with(jose(), "alg", alg);
-        expect_bad_token(&jose, &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload), "").await;
+        expect_bad_token(
+            &jose,
+            &sign_with(&KEY, &RSA_PKCS1_SHA256, &jose, payload),
+            "",
+        )
+        .await;
     }
     let absent = without(jose(), "alg");
-    expect_bad_token(&absent, &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload), "").await;
+    expect_bad_token(
+        &absent,
+        &sign_with(&KEY, &RSA_PKCS1_SHA256, &absent, payload),
+        "",
+    )
+    .await;
     let paddings: [(&str, &'static dyn RsaEncoding); 3] = [
         ("RS384", &RSA_PKCS1_SHA384),
         ("RS512", &RSA_PKCS1_SHA512),
@@ -2053,7 +2204,12 @@ async fn only_rs256_is_accepted_whatever_the_token_says() {
     for (alg, padding) in paddings {
         let named = with(jose(), "alg", json!(alg));
         expect_bad_token(alg, &sign_with(&KEY, padding, &named, payload), "RS256").await;
-        expect_bad_token(alg, &sign_with(&KEY, padding, &jose(), payload), "signature").await;
+        expect_bad_token(
+            alg,
+            &sign_with(&KEY, padding, &jose(), payload),
+            "signature",
+        )
+        .await;
     }
 }
 
@@ -2069,8 +2225,10 @@ async fn the_public_key_is_no_secret() {
         ("PKCS #1", KEY.public_key().as_ref()),
         ("nothing", b""),
     ] {
-        let input =
-            signing_input(&with(jose(), "alg", json!("HS256")), claims().to_string().as_bytes());
+        let input = signing_input(
+            &with(jose(), "alg", json!("HS256")),
+            claims().to_string().as_bytes(),
+        );
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let tag = hmac::sign(&secret, input.as_bytes());
         let token = format!("{input}.{}", base64url(tag.as_ref()));
@@ -2133,7 +2291,10 @@ async fn a_key_that_the_token_brings_along_is_never_looked_at() {
         ("jwk", jwk.clone()),
         ("jku", json!(url)),
         ("x5u", json!(url)),
-        ("x5c", json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())])),
+        (
+            "x5c",
+            json!([BASE64_STANDARD.encode(OTHER_KEY.public_key().as_ref())]),
+        ),
     ] {
         for kid in [key_id(&KEY), kid.clone()] {
             let jose = with(with(jose(), member, value.clone()), "kid", json!(kid));
@@ -2263,18 +2424,36 @@ async fn a_text_that_is_no_jwt_is_refused() {
         ("no payload", format!("{head}..{signature}")),
         ("a word", "secret".to_owned()),
         ("padding", format!("{token}==")),
-        ("padding in the middle", format!("{head}=.{payload}.{signature}")),
-        ("the other alphabet", format!("{head}.{payload}.+/{}", &signature[2..])),
-        ("a percent sign", format!("{head}.{payload}.{}%41", &signature[..last])),
+        (
+            "padding in the middle",
+            format!("{head}=.{payload}.{signature}"),
+        ),
+        (
+            "the other alphabet",
+            format!("{head}.{payload}.+/{}", &signature[2..]),
+        ),
+        (
+            "a percent sign",
+            format!("{head}.{payload}.{}%41", &signature[..last]),
+        ),
         ("a space at the end", format!("{token} ")),
-        ("a space in the middle", format!("{head}.{payload} .{signature}")),
+        (
+            "a space in the middle",
+            format!("{head}.{payload} .{signature}"),
+        ),
         ("a tab", format!("{head}.{payload}.\t{signature}")),
         ("a second word", format!("{token} x")),
         ("a list", format!("{token}, {token}")),
         ("in quotes", format!("\"{token}\"")),
         ("NUL bytes", format!("{head}.{nul}.{signature}")),
-        ("a header of NUL bytes", format!("{nul}.{payload}.{signature}")),
-        ("loose bits", format!("{head}.{payload}.{}{loose}", &signature[..last])),
+        (
+            "a header of NUL bytes",
+            format!("{nul}.{payload}.{signature}"),
+        ),
+        (
+            "loose bits",
+            format!("{head}.{payload}.{}{loose}", &signature[..last]),
+        ),
     ] {
         expect_bad_token(case, &token, "").await;
     }
@@ -2304,7 +2483,11 @@ fn token_of(length: usize) -> String {
     let padded = |size| sign(&jose(), &with(claims(), "padding", json!("x".repeat(size))));
     let empty = padded(0).len();
     let token = padded((length - empty) * 3 / 4);
-    assert!((length - 3..=length).contains(&token.len()), "{}", token.len());
+    assert!(
+        (length - 3..=length).contains(&token.len()),
+        "{}",
+        token.len()
+    );
     token
 }
 
@@ -2424,7 +2607,10 @@ async fn every_method_is_guarded_and_only_options_is_open() {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let answer = send(to_mcp(method.clone(), "").without("Authorization")).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer "), "{method}");
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer "),
+            "{method}"
+        );
     }
     let answer = send(to_mcp(Method::OPTIONS, "").without("Authorization")).await;
     assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
@@ -2454,8 +2640,14 @@ async fn the_body_of_a_stranger_is_not_read() {
         ("2 MiB", stranger(ping_of(2 * MIB).into())),
         ("not JSON", stranger("{".into())),
         ("a batch", stranger("[]".into())),
-        ("another content type", stranger("x".into()).with("Content-Type", "text/plain")),
-        ("a version", stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01")),
+        (
+            "another content type",
+            stranger("x".into()).with("Content-Type", "text/plain"),
+        ),
+        (
+            "a version",
+            stranger("{}".into()).with("MCP-Protocol-Version", "2099-01-01"),
+        ),
     ] {
         assert_refused(case, &send(request).await, 401, "");
     }
@@ -2487,7 +2679,13 @@ async fn a_nul_byte_in_the_header_is_refused() {
 #[tokio::test]
 async fn a_page_or_name_of_another_site_is_refused_before_its_token_is_looked_at() {
     for token in [token(), "x.y.z".to_owned()] {
-        expect("Origin", ping(&token).with("Origin", "http://evil.com"), 403, 403).await;
+        expect(
+            "Origin",
+            ping(&token).with("Origin", "http://evil.com"),
+            403,
+            403,
+        )
+        .await;
         expect("Host", ping(&token).with("Host", "evil.com"), 403, 403).await;
     }
 }
@@ -2542,7 +2740,10 @@ async fn a_refused_host_is_told_the_setting_to_change() {
     assert_eq!(answer.headers.get("www-authenticate"), None);
     let body = answer.json();
     let rule = body["error"]["message"].as_str().unwrap();
-    assert!(rule.contains("--resource") && rule.contains("MCP_RESOURCE"), "{rule}");
+    assert!(
+        rule.contains("--resource") && rule.contains("MCP_RESOURCE"),
+        "{rule}"
+    );
 }
 
 /// A server that is known by this URL.
@@ -2594,7 +2795,10 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
         let config = parse("--issuer", url).unwrap();
         assert_eq!(config.issuer(), url);
     }
-    assert_eq!(parse("--issuer", "https://a.example/").unwrap().issuer(), "https://a.example/");
+    assert_eq!(
+        parse("--issuer", "https://a.example/").unwrap().issuer(),
+        "https://a.example/"
+    );
     for url in [
         "",
         "localhost",
@@ -2656,7 +2860,10 @@ async fn whoami_knows_the_user() {
     assert_eq!(whoami_with(&claims).await, user);
     let token = sign(&jose(), &claims);
     let request = handshake("tools/call", call("whoami", json!({})));
-    assert_eq!(whoami(request.with("Authorization", &bearer(&token))).await, user);
+    assert_eq!(
+        whoami(request.with("Authorization", &bearer(&token))).await,
+        user
+    );
 }
 
 #[tokio::test]
@@ -2684,9 +2891,17 @@ async fn scopes_are_read_as_issuers_really_send_them() {
         ("scopes", json!(["mcp:tools", "mcp:read"])),
     ] {
         let claims = with(without(claims(), "scope"), claim, value.clone());
-        assert_eq!(whoami_with(&claims).await["scope"], SCOPES, "{claim} {value}");
+        assert_eq!(
+            whoami_with(&claims).await["scope"],
+            SCOPES,
+            "{claim} {value}"
+        );
     }
-    let both = with(with(claims(), "scope", json!(SCOPES)), "scp", json!(["other"]));
+    let both = with(
+        with(claims(), "scope", json!(SCOPES)),
+        "scp",
+        json!(["other"]),
+    );
     assert_eq!(whoami_with(&both).await["scope"], SCOPES);
 }
 
@@ -2758,7 +2973,10 @@ async fn without_a_key_nobody_gets_in_and_it_is_nobodys_fault() {
     assert_no_key(&answer);
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap();
-    assert!(description.contains("cargo run -p gen-token"), "{description}");
+    assert!(
+        description.contains("cargo run -p gen-token"),
+        "{description}"
+    );
     let stranger = ping("").without("Authorization");
     assert_refused("none", &send_to(router.clone(), stranger).await, 401, "");
     let answer = send_to(router, ping("").with("Authorization", "Bearer")).await;
@@ -2778,14 +2996,22 @@ async fn tokens_pass_as_soon_as_there_is_a_key() {
 /// A good token, but for the key that signed it.
 fn other_token() -> String {
     let jose = with(jose(), "kid", json!(key_id(&OTHER_KEY)));
-    sign_with(&OTHER_KEY, &RSA_PKCS1_SHA256, &jose, claims().to_string().as_bytes())
+    sign_with(
+        &OTHER_KEY,
+        &RSA_PKCS1_SHA256,
+        &jose,
+        claims().to_string().as_bytes(),
+    )
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_takes_the_place_of_the_old_one() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     let answer = send_to(router.clone(), ping(&other_token())).await;
     assert_refused("not yet", &answer, 401, "invalid_token");
     std::fs::write(&file, public_pem(&OTHER_KEY)).unwrap();
@@ -2795,7 +3021,10 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(send_to(router.clone(), ping(&other_token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&other_token())).await.status,
+        StatusCode::OK
+    );
     let answer = send_to(router, ping(&token())).await;
     assert_refused("no longer", &answer, 401, "invalid_token");
 }
@@ -2804,10 +3033,16 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
 async fn a_known_key_counts_while_its_file_is_gone_and_an_unknown_one_has_to_wait() {
     let file = key_file();
     let router = with_key_file(file.clone());
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     std::fs::remove_file(&file).unwrap();
     tokio::time::advance(Duration::from_secs(600)).await;
-    assert_eq!(send_to(router.clone(), ping(&token())).await.status, StatusCode::OK);
+    assert_eq!(
+        send_to(router.clone(), ping(&token())).await.status,
+        StatusCode::OK
+    );
     assert_no_key(&send_to(router, ping(&other_token())).await);
 }
 
@@ -2821,7 +3056,10 @@ async fn the_log_names_token_and_user_but_does_not_quote_them() {
     let lines = Log::lines();
     let accepted = |line: &&String| line.contains("token-7") && line.contains("alice\\nINFO");
     assert_eq!(lines.iter().filter(accepted).count(), 1, "{lines:?}");
-    assert!(!lines.iter().any(|line| line.starts_with("INFO forged")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.starts_with("INFO forged")),
+        "{lines:?}"
+    );
     for part in token.split('.') {
         assert!(!lines.concat().contains(part), "{lines:?}");
     }
@@ -2884,7 +3122,10 @@ async fn the_place_of_the_metadata_follows_from_the_resource() {
             "http://localhost:9000",
             "http://localhost:9000/.well-known/oauth-protected-resource",
         ),
-        ("https://a.example", "https://a.example/.well-known/oauth-protected-resource"),
+        (
+            "https://a.example",
+            "https://a.example/.well-known/oauth-protected-resource",
+        ),
         (
             "https://a.example/mcp",
             "https://a.example/.well-known/oauth-protected-resource/mcp",
@@ -3008,7 +3249,10 @@ impl Issuer {
         issuer.visits.send_modify(|visits| visits.push(uri.path().to_owned()));
         issuer.held.subscribe().wait_for(|held| !held).await.unwrap();
         let page = issuer.pages.lock().unwrap().get(uri.path()).cloned();
-        page.map_or_else(|| StatusCode::NOT_FOUND.into_response(), Page::into_response)
+        page.map_or_else(
+            || StatusCode::NOT_FOUND.into_response(),
+            Page::into_response,
+        )
     }
 
     fn metadata(&self) -> Value {
@@ -3087,7 +3331,12 @@ impl Issuer {
     /// A token of this issuer, signed with [`OTHER_KEY`].
     fn other_token(&self) -> String {
         let jose = with(jose(), "kid", json!(key_id(&OTHER_KEY)));
-        sign_with(&OTHER_KEY, &RSA_PKCS1_SHA256, &jose, self.claims().to_string().as_bytes())
+        sign_with(
+            &OTHER_KEY,
+            &RSA_PKCS1_SHA256,
+            &jose,
+            self.claims().to_string().as_bytes(),
+        )
     }
 
     fn claims(&self) -> Value {
@@ -3218,7 +3467,10 @@ async fn a_document_that_names_another_issuer_is_refused() {
         json!([issuer.url]),
         json!(null),
     ] {
-        issuer.show(SERVER_METADATA, &with(issuer.metadata(), "issuer", own.clone()));
+        issuer.show(
+            SERVER_METADATA,
+            &with(issuer.metadata(), "issuer", own.clone()),
+        );
         Log::clear();
         let answer = send_to(issuer.server(), ping(&issuer.token())).await;
         assert_unavailable(&own, &answer);
@@ -3228,7 +3480,10 @@ async fn a_document_that_names_another_issuer_is_refused() {
         let both = |line: &&String| line.contains(&format!("{:?}", issuer.url));
         let line = log.iter().filter(|line| line.contains(" WARN ")).find(both);
         let own = own.as_str().unwrap_or_default();
-        assert!(line.is_some_and(|line| line.contains(own)), "{own:?}: {log:?}");
+        assert!(
+            line.is_some_and(|line| line.contains(own)),
+            "{own:?}: {log:?}"
+        );
     }
     issuer.show(SERVER_METADATA, &without(issuer.metadata(), "issuer"));
     let answer = send_to(issuer.server(), ping(&issuer.token())).await;
@@ -3296,7 +3551,11 @@ async fn an_answer_that_is_no_document_is_refused() {
         ("nothing", 200, String::new()),
         ("a list", 200, "[]".to_owned()),
         ("no keys", 200, "{}".to_owned()),
-        ("keys that are no list", 200, json!({"keys": {}}).to_string()),
+        (
+            "keys that are no list",
+            200,
+            json!({"keys": {}}).to_string(),
+        ),
     ] {
         issuer.show_page("/keys", status, body);
         let answer = send_to(issuer.server(), ping(&issuer.token())).await;
@@ -3318,7 +3577,10 @@ async fn keys_are_fetched_from_https_or_this_machine_only() {
         json!(""),
         json!(["http://localhost/keys"]),
     ] {
-        issuer.show(SERVER_METADATA, &with(issuer.metadata(), "jwks_uri", uri.clone()));
+        issuer.show(
+            SERVER_METADATA,
+            &with(issuer.metadata(), "jwks_uri", uri.clone()),
+        );
         let answer = send_to(issuer.server(), ping(&issuer.token())).await;
         assert_unavailable(uri, &answer);
     }
@@ -3348,7 +3610,10 @@ async fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
         ("a list", json!([other()])),
         ("for encryption", with(other(), "use", json!("enc"))),
         ("for RS512", with(other(), "alg", json!("RS512"))),
-        ("for an unknown algorithm", with(other(), "alg", json!("RS257"))),
+        (
+            "for an unknown algorithm",
+            with(other(), "alg", json!("RS257")),
+        ),
         ("of another kind", with(other(), "kty", json!("EC"))),
         ("of an unknown kind", with(other(), "kty", json!("AKP"))),
         ("a secret", with(other(), "kty", json!("oct"))),
@@ -3363,7 +3628,11 @@ async fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
         issuer.show("/keys", &json!({"keys": [odd, jwk(&KEY)]}));
         let router = issuer.server();
         assert_eq!(status_of(&router, &issuer.token()).await, 200, "{case}");
-        assert_eq!(status_of(&router, &issuer.other_token()).await, 401, "{case}");
+        assert_eq!(
+            status_of(&router, &issuer.other_token()).await,
+            401,
+            "{case}"
+        );
         assert_eq!(published(&router).await, [key_id(&KEY)], "{case}");
     }
     for usable in [
@@ -3373,7 +3642,11 @@ async fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
     ] {
         issuer.show("/keys", &json!({"keys": [usable, jwk(&KEY)]}));
         let router = issuer.server();
-        assert_eq!(status_of(&router, &issuer.other_token()).await, 200, "{usable}");
+        assert_eq!(
+            status_of(&router, &issuer.other_token()).await,
+            200,
+            "{usable}"
+        );
     }
 }
 
@@ -3473,7 +3746,12 @@ async fn an_issuer_that_starts_later_is_found() {
     let answer = send_to(router.clone(), ping(&issuer.token())).await;
     assert_unavailable("down", &answer);
     let stranger = ping("").without("Authorization");
-    assert_refused("a stranger", &send_to(router.clone(), stranger).await, 401, "");
+    assert_refused(
+        "a stranger",
+        &send_to(router.clone(), stranger).await,
+        401,
+        "",
+    );
     issuer.show(SERVER_METADATA, &issuer.metadata());
     issuer.rotate(&[&KEY]);
     assert_eq!(status_of(&router, &issuer.token()).await, 503);
@@ -3584,7 +3862,11 @@ async fn known_keys_count_while_somebody_else_renews_them() {
 async fn the_document_of_the_issuer_is_passed_on() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
-    let document = with(issuer.metadata(), "token_endpoint", json!("https://a.example/token"));
+    let document = with(
+        issuer.metadata(),
+        "token_endpoint",
+        json!("https://a.example/token"),
+    );
     issuer.show(SERVER_METADATA, &document);
     for _ in 0..10 {
         let answer = send_to(router.clone(), get(SERVER_METADATA)).await;
@@ -3604,7 +3886,10 @@ async fn the_document_of_the_issuer_is_passed_on() {
 #[tokio::test]
 async fn a_document_that_cannot_be_fetched_is_not_passed_on() {
     let issuer = Issuer::start().await;
-    issuer.show(SERVER_METADATA, &with(issuer.metadata(), "issuer", json!("https://evil.com")));
+    issuer.show(
+        SERVER_METADATA,
+        &with(issuer.metadata(), "issuer", json!("https://evil.com")),
+    );
     let router = issuer.server();
     for _ in 0..10 {
         let answer = send_to(router.clone(), get(SERVER_METADATA)).await;
@@ -3626,9 +3911,16 @@ fn assert_readable(
     assert!([origin, "*"].contains(&allowed), "{case}: {allowed:?}");
     let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
     for name in ["www-authenticate", "retry-after"] {
-        assert!(exposed.split(',').any(|one| one.trim() == name), "{case}: {exposed}");
+        assert!(
+            exposed.split(',').any(|one| one.trim() == name),
+            "{case}: {exposed}"
+        );
     }
-    assert_eq!(answer.headers.get("access-control-allow-credentials"), None, "{case}");
+    assert_eq!(
+        answer.headers.get("access-control-allow-credentials"),
+        None,
+        "{case}"
+    );
 }
 
 #[tokio::test]
@@ -3683,7 +3975,11 @@ async fn any_page_reads_the_metadata_and_no_other_page_reads_mcp() {
     for origin in BAD_ORIGINS {
         let answer = send(ping(&token()).with("Origin", origin)).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
-        assert_eq!(answer.headers.get("access-control-allow-origin"), None, "{origin}");
+        assert_eq!(
+            answer.headers.get("access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
     }
 }
 
@@ -3710,7 +4006,10 @@ async fn a_preflight_is_answered_without_a_token() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("access-control-allow-origin"), PAGE);
     let methods = answer.header("access-control-allow-methods");
-    assert!(methods.split(',').any(|method| method.trim() == "POST"), "{methods}");
+    assert!(
+        methods.split(',').any(|method| method.trim() == "POST"),
+        "{methods}"
+    );
     let headers = answer.header("access-control-allow-headers").to_ascii_lowercase();
     for name in [
         "authorization",
@@ -3718,11 +4017,18 @@ async fn a_preflight_is_answered_without_a_token() {
         "mcp-method",
         "mcp-param-city",
     ] {
-        assert!(headers.split(',').any(|one| one.trim() == name), "{headers}");
+        assert!(
+            headers.split(',').any(|one| one.trim() == name),
+            "{headers}"
+        );
     }
     for origin in BAD_ORIGINS {
         let answer = send(preflight("/mcp", origin)).await;
-        assert_eq!(answer.headers.get("access-control-allow-origin"), None, "{origin}");
+        assert_eq!(
+            answer.headers.get("access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
     }
     let answer = send(preflight(METADATA, "https://inspector.example")).await;
     assert_eq!(answer.status, StatusCode::OK);

@@ -64,12 +64,12 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::server::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::prompts;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 use crate::tools;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
@@ -156,11 +156,8 @@ fn pem(
     der: &[u8],
 ) -> String {
     let base64 = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = base64
-        .as_bytes()
-        .chunks(64)
-        .map(|line| str::from_utf8(line).unwrap())
-        .collect();
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
     format!(
         "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
         lines.join("\n")
@@ -243,8 +240,7 @@ fn sign_with(
     let input = signing_input(jose, payload);
     let mut signature = vec![0; key.public_modulus_len()];
     let random = SystemRandom::new();
-    key.sign(padding, &random, input.as_bytes(), &mut signature)
-        .unwrap();
+    key.sign(padding, &random, input.as_bytes(), &mut signature).unwrap();
     format!("{input}.{}", base64url(&signature))
 }
 
@@ -294,9 +290,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -504,10 +498,7 @@ async fn each_request_is_one_log_line_without_its_query() {
     Log::clear();
     send(get("/nowhere?token=secret")).await;
     let lines = Log::lines();
-    let at_info: Vec<_> = lines
-        .iter()
-        .filter(|line| line.contains(" INFO "))
-        .collect();
+    let at_info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     assert_eq!(at_info.len(), 1, "{lines:?}");
     assert!(at_info[0].contains("/nowhere"), "{lines:?}");
     assert!(at_info[0].contains("404"), "{lines:?}");
@@ -1335,9 +1326,7 @@ async fn only_what_is_served_is_declared() {
 
 fn names(definitions: &Value) -> Vec<&str> {
     let definitions = definitions.as_array().unwrap().iter();
-    definitions
-        .map(|one| one["name"].as_str().unwrap())
-        .collect()
+    definitions.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -1428,11 +1417,7 @@ fn assert_object_schema(schema: &Value) {
     assert_eq!(schema["type"], "object", "{schema}");
     assert_eq!(schema["additionalProperties"], false, "{schema}");
     let none = json!({});
-    let properties = schema
-        .get("properties")
-        .unwrap_or(&none)
-        .as_object()
-        .unwrap();
+    let properties = schema.get("properties").unwrap_or(&none).as_object().unwrap();
     for (name, property) in properties {
         assert!(property["type"].is_string(), "{name}");
         assert!(is_text(&property["description"]), "{name}");
@@ -1917,8 +1902,7 @@ async fn published(router: &Router) -> Vec<String> {
     let answer = key_set(router).await;
     let keys = answer.json()["keys"].take();
     let keys = keys.as_array().into_iter().flatten();
-    keys.map(|key| key["kid"].as_str().unwrap().to_owned())
-        .collect()
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -1983,14 +1967,9 @@ fn ping(token: &str) -> Request {
 fn challenge(answer: &Answer) -> BTreeMap<String, String> {
     let header = answer.header("www-authenticate");
     let parameters = header.strip_prefix("Bearer ").unwrap_or_default();
-    let pairs = parameters
-        .strip_suffix('"')
-        .unwrap_or_default()
-        .split("\", ");
-    let split = |pair: &str| {
-        pair.split_once("=\"")
-            .map(|(name, value)| (name.into(), value.into()))
-    };
+    let pairs = parameters.strip_suffix('"').unwrap_or_default().split("\", ");
+    let split =
+        |pair: &str| pair.split_once("=\"").map(|(name, value)| (name.into(), value.into()));
     pairs.map(|pair| split(pair).unwrap_or_default()).collect()
 }
 
@@ -2010,10 +1989,7 @@ fn assert_refused(
     );
     let mut expected = BTreeMap::from([("realm".to_owned(), "mcp".to_owned())]);
     let body = answer.json();
-    let description = body["error_description"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let description = body["error_description"].as_str().unwrap_or_default().to_owned();
     if !error.is_empty() {
         assert_eq!(body["error"], error, "{case}");
         expected.insert("error".to_owned(), error.to_owned());
@@ -2104,9 +2080,7 @@ async fn a_malformed_header_is_a_bad_request() {
         ("Basic second", ping().also("Authorization", "Basic YTpi")),
         (
             "Basic first",
-            ping()
-                .with("Authorization", "Basic YTpi")
-                .also("Authorization", &good),
+            ping().with("Authorization", "Basic YTpi").also("Authorization", &good),
         ),
     ] {
         assert_refused(case, &send(request).await, 400, "invalid_request");
@@ -2125,9 +2099,7 @@ async fn the_scheme_may_be_in_any_case() {
 async fn a_token_elsewhere_than_in_its_header_counts_for_nothing() {
     let token = token();
     let elsewhere = |path: String, content_type: &str, body: String| {
-        let mut request = post(body)
-            .without("Authorization")
-            .with("Content-Type", content_type);
+        let mut request = post(body).without("Authorization").with("Content-Type", content_type);
         *request.uri_mut() = path.parse().unwrap();
         request
     };
@@ -2410,11 +2382,7 @@ async fn an_altered_token_is_refused() {
     let [head, payload, signature] = parts[..] else {
         panic!("a JWT has three parts");
     };
-    let admin = base64url(
-        with(claims(), "roles", json!(["admin"]))
-            .to_string()
-            .as_bytes(),
-    );
+    let admin = base64url(with(claims(), "roles", json!(["admin"])).to_string().as_bytes());
     let typ = base64url(with(jose(), "typ", json!("JWT")).to_string().as_bytes());
     let last = signature.len() - 1;
     let other = sign(&jose(), &with(claims(), "jti", json!("token-2")));
@@ -3274,9 +3242,7 @@ impl Issuer {
         });
         issuer.show(SERVER_METADATA, &issuer.metadata());
         issuer.rotate(&[&KEY]);
-        let routes = Router::new()
-            .fallback(Self::answer)
-            .with_state(issuer.clone());
+        let routes = Router::new().fallback(Self::answer).with_state(issuer.clone());
         tokio::spawn(async { axum::serve(listener, routes).await });
         issuer
     }
@@ -3285,15 +3251,8 @@ impl Issuer {
         State(issuer): State<Arc<Self>>,
         uri: Uri,
     ) -> Response {
-        issuer
-            .visits
-            .send_modify(|visits| visits.push(uri.path().to_owned()));
-        issuer
-            .held
-            .subscribe()
-            .wait_for(|held| !held)
-            .await
-            .unwrap();
+        issuer.visits.send_modify(|visits| visits.push(uri.path().to_owned()));
+        issuer.held.subscribe().wait_for(|held| !held).await.unwrap();
         let page = issuer.pages.lock().unwrap().get(uri.path()).cloned();
         page.map_or_else(
             || StatusCode::NOT_FOUND.into_response(),
@@ -3825,9 +3784,7 @@ async fn an_issuer_that_never_answers_is_given_up() {
     // Whoever asks for our health does not want to wait for an issuer.
     let router = issuer.server();
     let health = send_to(router, get("/health"));
-    let answer = tokio::time::timeout(Duration::from_secs(1), health)
-        .await
-        .unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(1), health).await.unwrap();
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.json()["auth"]["keys"], false);
 }
@@ -3957,9 +3914,7 @@ fn assert_readable(
 ) {
     let allowed = answer.header("access-control-allow-origin");
     assert!([origin, "*"].contains(&allowed), "{case}: {allowed:?}");
-    let exposed = answer
-        .header("access-control-expose-headers")
-        .to_ascii_lowercase();
+    let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
     for name in ["www-authenticate", "retry-after"] {
         assert!(
             exposed.split(',').any(|one| one.trim() == name),
@@ -4060,9 +4015,7 @@ async fn a_preflight_is_answered_without_a_token() {
         methods.split(',').any(|method| method.trim() == "POST"),
         "{methods}"
     );
-    let headers = answer
-        .header("access-control-allow-headers")
-        .to_ascii_lowercase();
+    let headers = answer.header("access-control-allow-headers").to_ascii_lowercase();
     for name in [
         "authorization",
         "content-type",
@@ -4489,12 +4442,8 @@ async fn the_audit_log_has_every_decision_newest_first() {
         ]
     );
     for decision in &log {
-        let members: BTreeSet<_> = decision
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let members: BTreeSet<_> =
+            decision.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             members,
             words("allowed client_id operation reason sub time")
@@ -4545,10 +4494,8 @@ async fn each_decision_is_one_log_line() {
         Log::clear();
         send_as(&router, operation("tools/call", "echo"), &token).await;
         let lines = Log::lines();
-        let decisions: Vec<_> = lines
-            .iter()
-            .filter(|line| line.contains("tools/call echo"))
-            .collect();
+        let decisions: Vec<_> =
+            lines.iter().filter(|line| line.contains("tools/call echo")).collect();
         assert_eq!(decisions.len(), 1, "{lines:?}");
         assert!(
             decisions[0].contains(" INFO ") && decisions[0].contains(reason),
@@ -4605,9 +4552,7 @@ async fn a_limit_of_zero_is_none() {
 #[test]
 fn the_limit_is_six_hundred_calls_a_minute_unless_told_otherwise() {
     let command = Config::command();
-    let limit = command
-        .get_arguments()
-        .find(|argument| argument.get_id() == "calls_per_minute");
+    let limit = command.get_arguments().find(|argument| argument.get_id() == "calls_per_minute");
     assert_eq!(limit.unwrap().get_default_values(), ["600"]);
     for calls in ["-1", "many", "1.5", ""] {
         let argument = format!("--calls-per-minute={calls}");
