@@ -155,11 +155,10 @@ async fn the_name_is_compared_where_the_protocol_asks_for_it_before_it_is_looked
 
 #[tokio::test]
 async fn greeting_greets_whom_it_is_told_to() {
-    let arguments = json!({"name": "\u{c6}gir \"S\""});
-    for request in both_eras("prompts/get", &call("greeting", arguments)) {
+    const NAME: &str = "\u{c6}gir \"S\"";
+    for request in both_eras("prompts/get", &call("greeting", json!({"name": NAME}))) {
         let result = result_of(request).await;
-        let text = prompt_of(&result);
-        assert!(text.contains("\u{c6}gir \"S\""), "{text}");
+        assert!(prompt_of(&result).contains(NAME), "{result}");
     }
 }
 

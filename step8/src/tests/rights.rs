@@ -324,17 +324,12 @@ async fn each_decision_is_one_log_line() {
     }
 }
 
-#[tokio::test]
-async fn the_limit_is_six_hundred_calls_a_minute_unless_told_otherwise_and_zero_is_none() {
+#[test]
+fn the_limit_is_six_hundred_calls_a_minute_unless_told_otherwise() {
     assert_eq!(default_of("calls_per_minute"), "600");
     for calls in ["-1", "1.5", ""] {
         let argument = format!("--calls-per-minute={calls}");
         assert_eq!(urls_of(&argument), None, "{calls}");
-    }
-    let (router, token) = (unlimited(), token());
-    for _ in 0..620 {
-        let answer = send_as(&router, operation("tools/call", "get_time"), &token).await;
-        assert_eq!(answer.status, StatusCode::OK);
     }
 }
 
