@@ -112,6 +112,7 @@ async fn the_version_is_read_from_header_and_meta_together() {
 #[tokio::test]
 async fn a_modern_request_repeats_its_version_and_method_in_headers() {
     const METHOD: &str = "server/discover";
+    const ENCODED: &str = "=?base64?c2VydmVyL2Rpc2NvdmVy?=";
     let good = || modern(METHOD, json!({}));
     for (case, request) in [
         ("no version", good().without(VERSION)),
@@ -122,6 +123,7 @@ async fn a_modern_request_repeats_its_version_and_method_in_headers() {
         ("another method", good().with("Mcp-Method", "ping")),
         ("two methods", good().also("Mcp-Method", "ping")),
         ("the method twice", good().also("Mcp-Method", METHOD)),
+        ("an encoded method", good().with("Mcp-Method", ENCODED)),
     ] {
         expect(case, request, 400, -32020).await;
     }

@@ -1,5 +1,5 @@
-//! Keys and tokens for the tests, made anew for each run. A good token, and what it takes to change
-//! one thing about it.
+//! Keys for the tests, made anew for each run.
+//! And tokens: a good one, and what it takes to change one thing about it.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -426,7 +426,7 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
     }
     let bad = "/mcp ftp://localhost/mcp http:/localhost/mcp http:///mcp http://localhost:65536/mcp \
                http://user@localhost/mcp http://localhost/\" http://localhost\\mcp \
-               http://localhost/\u{e9}";
+               http://localhost/\u{e9} http://localhost/mcp? http://localhost/mcp#";
     for url in bad
         .split(' ')
         .chain(["", "http://localhost/a b", "http://localhost/\r\nx"])
@@ -522,6 +522,24 @@ async fn the_claims_of_keycloak_are_understood() {
     assert_eq!(user["scope"], "openid mcp:tools profile");
     assert_eq!(user["roles"], json!(["user", "offline_access"]));
     assert_eq!(user["aud"], json!([RESOURCE, "account"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_takes_the_place_of_the_old_one() {
+    let file = key_file();
+    let router = serving(with_key_file(file.clone()));
+    let new_token = other_token(claims());
+    assert_eq!(status_of(&router, &token()).await, 200);
+    assert_eq!(status_of(&router, &new_token).await, 401);
+    std::fs::write(&file, public_pem(&OTHER_KEY)).unwrap();
+    // Within the second nothing is read again, however many ask.
+    for _ in 0..100 {
+        assert_eq!(status_of(&router, &new_token).await, 401);
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(status_of(&router, &new_token).await, 200);
+    let answer = send_to(router, ping(&token())).await;
+    assert_refused("no longer", &answer, 401, "invalid_token");
 }
 
 #[tokio::test(start_paused = true)]

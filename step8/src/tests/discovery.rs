@@ -13,9 +13,17 @@ const JWKS: &str = "/.well-known/jwks.json";
 #[tokio::test]
 async fn the_metadata_of_the_resource_is_at_both_places_that_clients_try() {
     let scopes: Vec<_> = BASIC_SCOPES.split(' ').collect();
+    // An attacker who can choose a header must not choose where clients go to log in.
+    let forged = |path: &str| {
+        get(path)
+            .with("Host", "evil.com")
+            .with("X-Forwarded-Host", "evil.com")
+            .with("Forwarded", "host=evil.com;proto=https")
+    };
+    let health = send(forged("/health")).await.json();
+    assert_eq!(health["auth"]["resource_metadata"], METADATA_URL);
     for path in [METADATA, METADATA_WITH_PATH] {
-        let answer = send(get(path)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let answer = send(forged(path)).await;
         assert_eq!(answer.header("content-type"), "application/json", "{path}");
         let document = json!({
             "resource": RESOURCE,

@@ -349,4 +349,7 @@ async fn a_page_of_this_machine_reads_why_it_may_not_call_and_for_how_long() {
         let wait = answer.header("retry-after").parse().unwrap_or(0);
         assert_eq!((1..=60).contains(&wait), status == 429, "{wait}");
     }
+    // What is no call of a tool is not counted.
+    let answer = send_as(&router, operation("prompts/get", "help"), &token()).await;
+    assert_eq!(answer.status, StatusCode::OK);
 }
