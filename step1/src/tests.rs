@@ -185,3 +185,4 @@ async fn send(request: Request) -> Answer {
 fn get(path: &str) -> Request {
     Request::get(path).body(Body::empty()).unwrap()
 }
+
