@@ -185,4 +185,3 @@ async fn send(request: Request) -> Answer {
 fn get(path: &str) -> Request {
     Request::get(path).body(Body::empty()).unwrap()
 }
-

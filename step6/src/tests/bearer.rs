@@ -272,8 +272,16 @@ async fn an_altered_token_is_refused() {
     for (case, token, named) in [
         ("payload", format!("{admin}.{signature}"), "signature"),
         ("no signature", format!("{input}."), "signature"),
-        ("zeros", format!("{input}.{}", "A".repeat(last + 1)), "signature"),
-        ("loose bits", format!("{}{loose}", &token[..token.len() - 1]), ""),
+        (
+            "zeros",
+            format!("{input}.{}", "A".repeat(last + 1)),
+            "signature",
+        ),
+        (
+            "loose bits",
+            format!("{}{loose}", &token[..token.len() - 1]),
+            "",
+        ),
         ("four parts", format!("{token}.{signature}"), ""),
         ("a second word", format!("{token} x"), ""),
         ("a tab", format!("{input}.\t{signature}"), ""),
@@ -406,7 +414,11 @@ async fn only_our_own_names_are_answered() {
 
 #[test]
 fn a_url_in_the_settings_is_kept_as_it_is_written() {
-    for url in ["http://localhost:80", "https://MCP.example.com:443/a/../b", "https://[::1]/mcp"] {
+    for url in [
+        "http://localhost:80",
+        "https://MCP.example.com:443/a/../b",
+        "https://[::1]/mcp",
+    ] {
         let [resource, _] = urls_of(&format!("--resource={url}")).unwrap();
         assert_eq!(resource, url);
         let [_, issuer] = urls_of(&format!("--issuer={url}/")).unwrap();
@@ -415,7 +427,10 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
     let bad = "/mcp ftp://localhost/mcp http:/localhost/mcp http:///mcp http://localhost:65536/mcp \
                http://user@localhost/mcp http://localhost/\" http://localhost\\mcp \
                http://localhost/\u{e9} http://localhost/mcp? http://localhost/mcp#";
-    for url in bad.split(' ').chain(["", "http://localhost/a b", "http://localhost/\r\nx"]) {
+    for url in bad
+        .split(' ')
+        .chain(["", "http://localhost/a b", "http://localhost/\r\nx"])
+    {
         for flag in ["--resource", "--issuer"] {
             assert_eq!(urls_of(&format!("{flag}={url}")), None, "{flag} {url:?}");
         }

@@ -171,7 +171,13 @@ async fn the_checks_keep_their_order() {
 
 #[tokio::test]
 async fn an_id_is_echoed_with_its_type() {
-    for id in [json!(0), json!(i64::MIN), json!(u64::MAX), json!(""), json!("\0\"1")] {
+    for id in [
+        json!(0),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(""),
+        json!("\0\"1"),
+    ] {
         for (method, code) in [("ping", 0), ("no/such", -32601)] {
             let body = json!({"jsonrpc": "2.0", "id": id, "method": method});
             let answer = send(post(body.to_string())).await;
@@ -208,7 +214,11 @@ async fn what_is_no_message_is_refused_with_the_id_it_has() {
         expect_refused(&format!(r#"{{"id":1,{members}}}"#), -32600, true).await;
         expect_refused(&format!("{{{members}}}"), -32600, false).await;
     }
-    for body in ["[]", r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, "null"] {
+    for body in [
+        "[]",
+        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+        "null",
+    ] {
         expect_refused(body, -32600, false).await;
     }
     // No client could match these ids.
@@ -284,7 +294,10 @@ async fn only_json_is_read_whatever_the_client_accepts() {
     }
     let answer = send(of_type("text/plain")).await.json();
     let advice = answer["error"]["message"].to_string();
-    assert!(advice.contains("Content-Type: application/json"), "{advice}");
+    assert!(
+        advice.contains("Content-Type: application/json"),
+        "{advice}"
+    );
 }
 
 #[tokio::test]
