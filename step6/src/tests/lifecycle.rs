@@ -1,5 +1,7 @@
 //! The server runs, logs and stops cleanly.
 
+use std::sync::Arc;
+
 use axum::routing;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;

@@ -4,6 +4,7 @@
 //! that is slow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
 
