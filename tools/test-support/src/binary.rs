@@ -20,8 +20,10 @@ use std::time::SystemTime;
 #[must_use]
 #[track_caller]
 pub fn command(name: &str) -> Command {
-    let path = find(&folder(), name).unwrap_or_else(|problem| panic!("{problem}"));
-    let mut command = Command::new(path);
+    let mut command = match find(&folder(), name) {
+        Ok(path) => Command::new(path),
+        Err(problem) => panic!("{problem}"),
+    };
     command.stdin(Stdio::null());
     forget_settings(
         &mut command,

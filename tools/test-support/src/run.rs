@@ -53,7 +53,10 @@ impl fmt::Display for Overrun {
 /// Where it runs for more than two minutes, or prints more than 16 MiB; then it is ended.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
-    run_within(command, BOUNDS).unwrap_or_else(|error| panic!("{error}: {command:?}"))
+    match run_within(command, BOUNDS) {
+        Ok(output) => output,
+        Err(error) => panic!("{error}: {command:?}"),
+    }
 }
 
 fn run_within(

@@ -45,7 +45,10 @@ impl Server {
     #[must_use]
     #[track_caller]
     pub fn start(command: Command) -> Self {
-        Self::try_start(command, 0).unwrap_or_else(|error| panic!("{error}"))
+        match Self::try_start(command, 0) {
+            Ok(server) => server,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Starts it on this port of 127.0.0.1, which may be taken; 0 is any that is free.
@@ -109,8 +112,10 @@ impl Server {
     #[track_caller]
     pub fn restart(&mut self) {
         self.kill();
-        let started = launch(&mut self.command).unwrap_or_else(|error| panic!("{error}"));
-        (self.child, self.address, self.log) = started;
+        match launch(&mut self.command) {
+            Ok(started) => (self.child, self.address, self.log) = started,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -178,7 +183,10 @@ pub fn on_free_port<T>(mut start: impl FnMut(u16) -> Result<T, NotStarted>) -> T
             Err(error) => eprintln!("{error}"),
         }
     }
-    start(free_port()).unwrap_or_else(|error| panic!("{error}"))
+    match start(free_port()) {
+        Ok(started) => started,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn free_port() -> u16 {
