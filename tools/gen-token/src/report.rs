@@ -24,7 +24,7 @@ const WHOAMI: &str =
 /// Where the signing key came from.
 pub(crate) struct Origin {
     dir: PathBuf,
-    kid: String,
+    key: String,
     created: bool,
 }
 
@@ -36,7 +36,7 @@ impl Origin {
     ) -> Self {
         Self {
             dir: path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
-            kid: pair.kid().to_owned(),
+            key: format!("{} ({})", pair.kid(), pair.algorithm()),
             created,
         }
     }
@@ -47,13 +47,20 @@ impl Origin {
         } else {
             "already there"
         };
-        row("key", &self.kid) + &row("keys in", &format!("{} ({how})", self.dir.display()))
+        row("key", &self.key) + &row("keys in", &format!("{} ({how})", self.dir.display()))
     }
 }
 
 pub(crate) fn new_keys(origin: &Origin) -> String {
     format!(
         "A new key pair. Servers that read it refuse what any other key signed.\n{}",
+        origin.lines()
+    )
+}
+
+pub(crate) fn jwks(origin: &Origin) -> String {
+    format!(
+        "A key set, as an issuer serves it at its jwks_uri. It holds nothing secret.\n{}",
         origin.lines()
     )
 }
