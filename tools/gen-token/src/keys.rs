@@ -489,6 +489,36 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(dir)
 }
 
+/// A sentence for the operator where others than its owner may open the private key in `dir`.
+///
+/// Nothing is changed, because somebody may rely on it, and whoever read the key still has it.
+/// Only unix has such modes.
+#[cfg(unix)]
+pub fn exposure(dir: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(dir.join(PRIVATE_FILE))
+        .ok()?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o077 == 0 {
+        return None;
+    }
+    let path = shown(dir, PRIVATE_FILE);
+    Some(format!(
+        "{path} has mode {mode:04o}, so others on this machine may sign with it: `chmod 600` keeps \
+         them out, and a new key if anybody has read it"
+    ))
+}
+
+/// A sentence for the operator where others than its owner may open the private key in `dir`.
+///
+/// Only unix has such modes.
+#[cfg(not(unix))]
+pub fn exposure(_dir: &Path) -> Option<String> {
+    None
+}
+
 /// The file's full path: a relative one is no help to somebody in the wrong directory.
 fn shown(
     dir: &Path,

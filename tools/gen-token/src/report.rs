@@ -10,6 +10,7 @@ use std::path;
 use std::path::Path;
 use std::path::PathBuf;
 
+use gen_token::keys;
 use gen_token::keys::KeyPair;
 use gen_token::token::Flaw;
 use gen_token::token::Token;
@@ -47,7 +48,12 @@ impl Origin {
         } else {
             "already there"
         };
-        row("key", &self.key) + &row("keys in", &format!("{} ({how})", self.dir.display()))
+        let mut text = row("key", &self.key);
+        text += &row("keys in", &format!("{} ({how})", self.dir.display()));
+        if let Some(exposure) = keys::exposure(&self.dir) {
+            text += &row("WARNING", &exposure);
+        }
+        text
     }
 }
 

@@ -137,6 +137,29 @@ fn the_first_run_makes_the_keys_and_the_second_uses_them() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_private_key_that_others_may_read_is_used_with_a_warning_and_kept_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir_with_keys();
+    let path = dir.path().join("keys/private.pem");
+    for (bits, warned) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
+        for what in [&["--username", "alice"][..], &["--demo"], &["--jwks"]] {
+            let output = run(&dir, what);
+            assert_eq!(status(&output), 0, "{}", stderr(&output));
+            let warnings = stderr(&output)
+                .lines()
+                .filter(|line| line.contains("WARNING"));
+            let named = warnings
+                .filter(|line| line.contains(&format!("{bits:04o}")))
+                .count();
+            assert_eq!(named, usize::from(warned), "{bits:o}: {}", stderr(&output));
+            assert_eq!(mode(&path), bits);
+        }
+    }
+}
+
 #[test]
 fn eight_first_runs_at_once_agree_on_one_pair() {
     let dir = empty_dir();
