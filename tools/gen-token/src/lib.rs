@@ -7,5 +7,6 @@
 //! its owner may read, not in a key store.
 
 pub mod algorithm;
+mod files;
 pub mod keys;
 pub mod token;

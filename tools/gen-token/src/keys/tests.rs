@@ -1,6 +1,7 @@
 //! The pair on disk and its names. One key is made for all tests that only need "a key".
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
