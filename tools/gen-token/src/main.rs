@@ -7,6 +7,7 @@
 mod cli;
 mod report;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use gen_token::keys::KeyPair;
 use gen_token::token;
 use gen_token::token::Claims;
 use gen_token::token::Token;
+use serde_json::json;
 
 use crate::cli::Args;
 use crate::cli::Words;
@@ -47,8 +49,11 @@ fn run(args: &Args) -> Result<()> {
     if args.generate_keys {
         return generate_keys(args);
     }
-    let (pair, created) = KeyPair::load_or_create(&args.keys_dir)?;
+    let (pair, created) = KeyPair::load_or_create_for(args.algorithm, &args.keys_dir)?;
     let origin = Origin::new(&args.keys_dir, &pair, created);
+    if args.jwks {
+        return jwks(&pair, &origin);
+    }
     if args.demo {
         return demo(args, &pair, &origin);
     }
@@ -56,9 +61,20 @@ fn run(args: &Args) -> Result<()> {
 }
 
 fn generate_keys(args: &Args) -> Result<()> {
-    let pair = KeyPair::generate()?;
+    let pair = KeyPair::generate_for(args.algorithm)?;
     pair.store(&args.keys_dir, args.force)?;
     say(&report::new_keys(&Origin::new(&args.keys_dir, &pair, true)));
+    Ok(())
+}
+
+/// RFC 7517 section 5: what an issuer serves at its `jwks_uri`.
+fn jwks(
+    pair: &KeyPair,
+    origin: &Origin,
+) -> Result<()> {
+    let set = json!({"keys": [pair.public_jwk()]});
+    print(&(serde_json::to_string_pretty(&set)? + "\n"))?;
+    say(&report::jwks(origin));
     Ok(())
 }
 
@@ -69,7 +85,7 @@ fn one(
 ) -> Result<()> {
     // The parser asks for --username wherever neither --demo nor --generate-keys is given.
     let username = args.username.as_deref().unwrap_or_default();
-    let claims = claims(args, username, &args.scopes, &args.roles);
+    let claims = claims(args, username, &args.scopes, &args.roles)?;
     let token = match args.flaw {
         None => token::sign(pair, claims)?,
         Some(flaw) => token::sign_flawed(pair, claims, flaw)?,
@@ -116,7 +132,7 @@ fn demo_token(
     let scopes = cli::BASIC_SCOPES.split(' ').chain(extra.iter().copied());
     let scopes = Words(scopes.map(str::to_owned).collect());
     let roles = Words(vec![role.to_owned()]);
-    token::sign(pair, claims(args, username, &scopes, &roles))
+    token::sign(pair, claims(args, username, &scopes, &roles)?)
 }
 
 fn claims(
@@ -124,21 +140,22 @@ fn claims(
     username: &str,
     scopes: &Words,
     roles: &Words,
-) -> Claims {
+) -> Result<Claims> {
     let now = token::now();
-    Claims {
+    Ok(Claims {
         iss: args.issuer.clone(),
         sub: username.to_owned(),
         aud: args.audience.clone(),
         exp: Some(now + args.expires_in),
         iat: now,
         nbf: now,
-        jti: token::new_jti(),
+        jti: token::new_jti()?,
         client_id: args.client_id.clone(),
         scope: (!scopes.0.is_empty()).then(|| scopes.0.join(" ")),
         roles: roles.0.clone(),
         preferred_username: username.to_owned(),
-    }
+        others: BTreeMap::new(),
+    })
 }
 
 fn print(text: &str) -> Result<()> {
