@@ -11,12 +11,7 @@
     reason = "a test that cannot go on ends there"
 )]
 
-use std::io::BufRead;
-use std::io::BufReader;
 use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -25,6 +20,7 @@ use reqwest::Client;
 use reqwest::Response;
 use reqwest::header;
 use serde_json::Value;
+use test_support::Server;
 use tokio::sync::Notify;
 use url::Url;
 use url::form_urlencoded;
@@ -38,58 +34,20 @@ const ROUNDS: &[usize] = &[1, 40, 7, 90, 23, 55, 3, 70];
 
 const WORKERS: usize = 4;
 
-/// The program under test; killed when it goes out of scope.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_auth-server"))
-            .args(["--bind", "127.0.0.1:0", "--issuer", "http://localhost:9001"])
-            .args(["--refresh-grace", "3600", "--code-ttl", "600"])
-            .args(["--resource", "http://localhost:9000/mcp"])
-            .args(["--registrations-per-minute", "100000"])
-            .args(["--logins-per-minute", "100000"])
-            .arg("--keys-dir")
-            .arg(dir.join("keys"))
-            .arg("--data")
-            .arg(dir.join("state.db"))
-            .env_remove("RUST_LOG")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = log
-            .find_map(|line| address(&line.unwrap()))
-            .expect("the log names the address");
-        // Somebody has to read the rest, or the program would block on a full pipe.
-        std::thread::spawn(move || log.for_each(drop));
-        Self {
-            child,
-            url,
-        }
-    }
-
-    /// SIGKILL, and wait until it is gone.
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn address(line: &str) -> Option<String> {
-    let start = line.find("http://127.0.0.1:")?;
-    let rest = &line[start..];
-    let end = rest.find(',').unwrap_or(rest.len());
-    Some(rest[..end].to_owned())
+/// The program under test, with its state in this folder.
+fn start(dir: &Path) -> Server {
+    let mut command = test_support::command("auth-server");
+    command
+        .args(["--issuer", "http://localhost:9001"])
+        .args(["--refresh-grace", "3600", "--code-ttl", "600"])
+        .args(["--resource", "http://localhost:9000/mcp"])
+        .args(["--registrations-per-minute", "100000"])
+        .args(["--logins-per-minute", "100000"])
+        .arg("--keys-dir")
+        .arg(dir.join("keys"))
+        .arg("--data")
+        .arg(dir.join("state.db"));
+    Server::start(command)
 }
 
 /// How far a round has come.
@@ -409,35 +367,46 @@ async fn kill_nine_at_any_moment_loses_nothing_and_revives_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut workers: Vec<Worker> = Vec::new();
     workers.resize_with(WORKERS, Worker::default);
+    let mut server = start(dir.path());
     for wanted in ROUNDS {
-        let mut server = Server::start(dir.path());
-        let progress = Arc::new(Progress::default());
         for worker in &mut workers {
-            worker.verify(&server.url).await;
+            worker.verify(&server.url("")).await;
         }
-        let mut tasks = Vec::new();
-        for mut worker in workers.drain(..) {
-            let (url, progress) = (server.url.clone(), progress.clone());
-            tasks.push(tokio::spawn(async move {
-                let ended = worker.traffic(&url, &progress).await;
-                assert!(ended.is_err(), "traffic ends when the server does");
-                worker
-            }));
-        }
-        progress.reach(*wanted).await;
-        server.kill();
-        for task in tasks {
-            workers.push(task.await.unwrap());
-        }
+        workers = traffic_until_killed(&mut server, workers, *wanted).await;
+        server.restart();
     }
-    let server = Server::start(dir.path());
     let lines: usize = workers
         .iter()
         .map(|w| w.live.len() + w.revoked.len() + w.used.len())
         .sum();
     assert!(lines > 50, "too little happened to prove anything: {lines}");
     for worker in &mut workers {
-        worker.verify(&server.url).await;
-        worker.reuse(&server.url).await;
+        worker.verify(&server.url("")).await;
+        worker.reuse(&server.url("")).await;
     }
+}
+
+/// Lets all workers work, kills the server after so many answers, and gives the workers back.
+async fn traffic_until_killed(
+    server: &mut Server,
+    workers: Vec<Worker>,
+    wanted: usize,
+) -> Vec<Worker> {
+    let progress = Arc::new(Progress::default());
+    let mut tasks = Vec::new();
+    for mut worker in workers {
+        let (url, progress) = (server.url(""), progress.clone());
+        tasks.push(tokio::spawn(async move {
+            let ended = worker.traffic(&url, &progress).await;
+            assert!(ended.is_err(), "traffic ends when the server does");
+            worker
+        }));
+    }
+    progress.reach(wanted).await;
+    server.kill();
+    let mut workers = Vec::new();
+    for task in tasks {
+        workers.push(task.await.unwrap());
+    }
+    workers
 }

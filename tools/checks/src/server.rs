@@ -1,18 +1,7 @@
-//! A step as a user runs it: the real binary, on a port and with keys of its own.
+//! A step and an authorization server as a user runs them, on ports and with keys of their own, and
+//! requests to them.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Child;
-use std::process::ChildStderr;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
-use std::time::SystemTime;
 
 use reqwest::Client;
 use reqwest::header::HeaderMap;
@@ -20,8 +9,10 @@ use reqwest::redirect::Policy;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
+use test_support::command;
+use test_support::gen_token;
 
-/// How long a server may take to start, or to answer one request.
+/// How long a server may take to answer one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first step with a flag for the key file, and the first that demands a token.
@@ -39,23 +30,18 @@ pub(crate) const ADMIN: [&str; 6] = [
     "mcp:read mcp:tools mcp:prompts mcp:audit",
 ];
 
-/// A server of this workspace. It ends when this value goes out of scope.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-    http: Client,
-}
-
 /// A running step.
 pub(crate) struct Server {
     pub(crate) step: u8,
-    process: Process,
+    process: test_support::Server,
+    http: Client,
     keys: TempDir,
 }
 
 /// A running authorization server, with keys and data of its own.
 pub(crate) struct AuthServer {
-    process: Process,
+    process: test_support::Server,
+    http: Client,
     folder: TempDir,
     resource: String,
 }
@@ -113,7 +99,8 @@ impl Server {
         command.args(flags);
         Self {
             step,
-            process: Process::start(command),
+            process: test_support::Server::start(command),
+            http: http(),
             keys,
         }
     }
@@ -123,12 +110,12 @@ impl Server {
         &self,
         path: &str,
     ) -> String {
-        format!("http://{}{path}", self.process.address)
+        self.process.url(path)
     }
 
     /// The server as its tokens name it.
     pub(crate) fn resource(&self) -> String {
-        format!("http://localhost:{}/mcp", self.process.address.port())
+        self.process.origin() + "/mcp"
     }
 
     /// A token for this server, from gen-token.
@@ -155,7 +142,7 @@ impl Server {
         &self,
         path: &str,
     ) -> Answer {
-        self.process.get(path).await
+        answer(self.http.get(self.url(path))).await
     }
 
     /// One request to `/mcp` as the era demands it, with the id `1`.
@@ -166,7 +153,7 @@ impl Server {
         method: &str,
         mut params: Value,
     ) -> Answer {
-        let mut request = self.process.http.post(self.url("/mcp"));
+        let mut request = self.http.post(self.url("/mcp"));
         if era == Era::Modern {
             request = request
                 .header("MCP-Protocol-Version", "2026-07-28")
@@ -197,7 +184,8 @@ impl AuthServer {
         command.arg("--keys-dir").arg(folder.path());
         command.arg("--data").arg(folder.path().join("data.db"));
         Self {
-            process: Process::start(command),
+            process: test_support::Server::start(command),
+            http: http(),
             folder,
             resource: resource.to_owned(),
         }
@@ -205,14 +193,14 @@ impl AuthServer {
 
     /// Its name in tokens and documents.
     pub(crate) fn issuer(&self) -> String {
-        format!("http://localhost:{}", self.process.address.port())
+        self.process.origin()
     }
 
     pub(crate) async fn get(
         &self,
         path: &str,
     ) -> Answer {
-        self.process.get(path).await
+        answer(self.http.get(self.process.url(path))).await
     }
 
     /// A token that gen-token signs with the same keys, in the name of this server.
@@ -223,47 +211,6 @@ impl AuthServer {
         let issuer = self.issuer();
         let names = ["--issuer", &issuer, "--resource", &self.resource];
         gen_token(self.folder.path(), &[&names, flags].concat())
-    }
-}
-
-impl Process {
-    /// Runs a server on a free port, until it says which.
-    fn start(mut command: Command) -> Self {
-        let mut child = command
-            .args(["--bind", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let address = listening(child.stderr.take().unwrap());
-        if address.is_none() {
-            let _ = child.kill();
-        }
-        Self {
-            address: address.unwrap_or_else(|| panic!("it does not start: {command:?}")),
-            child,
-            // A proxy in the environment must not see what is meant for this machine.
-            http: Client::builder()
-                .no_proxy()
-                .redirect(Policy::none())
-                .timeout(PATIENCE)
-                .build()
-                .unwrap(),
-        }
-    }
-
-    async fn get(
-        &self,
-        path: &str,
-    ) -> Answer {
-        answer(self.http.get(format!("http://{}{path}", self.address))).await
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -286,6 +233,16 @@ pub(crate) fn name(step: u8) -> String {
     format!("step{step}")
 }
 
+/// A proxy in the environment must not see what is meant for this machine.
+fn http() -> Client {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .timeout(PATIENCE)
+        .build()
+        .unwrap()
+}
+
 async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     Answer {
@@ -293,89 +250,4 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
         headers: response.headers().clone(),
         body: response.bytes().await.unwrap().into(),
     }
-}
-
-/// What gen-token prints.
-fn gen_token(
-    keys: &Path,
-    flags: &[&str],
-) -> String {
-    let mut command = command("gen-token");
-    command.args(flags).arg("--keys-dir").arg(keys);
-    let output = command.output().unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "gen-token {flags:?}: {complaint}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A binary of this workspace, without settings from the environment of the test.
-fn command(binary: &str) -> Command {
-    let mut command = Command::new(built(binary));
-    let settings = std::env::vars_os().map(|(name, _)| name);
-    for name in settings {
-        let text = name.to_string_lossy();
-        if ["MCP_", "AUTH_"]
-            .iter()
-            .any(|start| text.starts_with(start))
-        {
-            command.env_remove(&name);
-        }
-    }
-    command.env_remove("RUST_LOG").stdin(Stdio::null());
-    command
-}
-
-/// The path of a binary that is as new as its sources.
-fn built(binary: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    // The test itself is target/<profile>/deps/checks-<hash>.
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let path = profile.join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
-    let order = "build the binaries first: cargo build --workspace --bins";
-    let Some(time) = modified(&path) else {
-        panic!("there is no {}; {order}", path.display());
-    };
-    for source in sources(&profile.join(format!("{binary}.d"))) {
-        let fresh = modified(&source).is_some_and(|source| source <= time);
-        assert!(
-            fresh,
-            "{binary} is older than {}; {order}",
-            source.display()
-        );
-    }
-    path
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|data| data.modified()).ok()
-}
-
-/// What cargo says a binary was made from: `binary: source source`, a space in a path as `\ `.
-fn sources(file: &Path) -> Vec<PathBuf> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let list = text.split_once(": ").map_or("", |(_, list)| list);
-    list.replace("\\ ", "\0")
-        .split_whitespace()
-        .map(|path| path.replace('\0', " ").into())
-        .collect()
-}
-
-/// Reads the log until it says where the server listens; the rest is read by nobody, but it must be
-/// read, or the server would block. The log of a server that does not start is shown.
-fn listening(log: ChildStderr) -> Option<SocketAddr> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    while let Ok(line) = receiver.recv_timeout(PATIENCE) {
-        let rest = line.split_once("is listening").map(|(_, rest)| rest);
-        let url = rest.and_then(|rest| rest.split_once("http://"));
-        match url.and_then(|(_, url)| url.split(['/', ',']).next()) {
-            Some(address) => return address.parse().ok(),
-            None => eprintln!("{line}"),
-        }
-    }
-    None
 }

@@ -454,10 +454,11 @@ fn nobody_changes_how_json_is_read() {
 }
 
 #[test]
-fn the_steps_do_without_rsa() {
-    for step in steps() {
-        let tree = cargo_tree(&["--package", &name(step), "--edges", "normal,build,dev"]);
-        let rsa = tree.lines().find(|line| line.starts_with("rsa "));
-        assert_eq!(rsa, None, "{}", name(step));
-    }
+fn nothing_here_takes_the_rsa_crate() {
+    let tree = cargo_tree(&["--workspace", "--edges", "normal,build,dev"]);
+    let rsa = tree.lines().find(|line| line.starts_with("rsa "));
+    assert_eq!(
+        rsa, None,
+        "RUSTSEC-2023-0071: aws-lc-rs makes keys and signs"
+    );
 }

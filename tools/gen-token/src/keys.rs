@@ -27,19 +27,21 @@ use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
 use anyhow::ensure;
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::error::KeyRejected;
+use aws_lc_rs::rsa;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::jwk::PublicKeyUse;
 use jsonwebtoken::jwk::ThumbprintHash;
-use rsa::RsaPrivateKey;
-use rsa::pkcs8::DecodePrivateKey;
-use rsa::pkcs8::EncodePrivateKey;
-use rsa::pkcs8::EncodePublicKey;
-use rsa::pkcs8::LineEnding;
-use rsa::rand_core::OsRng;
-use rsa::traits::PublicKeyParts;
+use pem::EncodeConfig;
+use pem::LineEnding;
+use pem::Pem;
 use tempfile::NamedTempFile;
 
 /// File name of the private key inside the keys directory. Mode 0600.
@@ -48,8 +50,9 @@ pub const PRIVATE_FILE: &str = "private.pem";
 /// File name of the public key inside the keys directory. Mode 0644.
 pub const PUBLIC_FILE: &str = "public.pem";
 
-/// RFC 7518 section 3.3: RS256 needs a key of 2048 bits or more.
-const BITS: usize = 2048;
+/// What the two files hold, in the words of RFC 7468 sections 10 and 13.
+const PRIVATE_TAG: &str = "PRIVATE KEY";
+const PUBLIC_TAG: &str = "PUBLIC KEY";
 
 /// How often, and how long apart, a pair that does not match is looked at again: another process
 /// may be between its two renames, and that lasts milliseconds.
@@ -69,12 +72,9 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Makes a new 2048-bit pair.
-    ///
-    /// The `rsa` crate makes and converts keys and does nothing else here: its signing and
-    /// decryption leak timing (RUSTSEC-2023-0071), so every signature is made by `jsonwebtoken`.
+    /// Makes a new 2048-bit pair: RFC 7518 section 3.3 wants no less for RS256.
     pub fn generate() -> Result<Self> {
-        let key = RsaPrivateKey::new(&mut OsRng, BITS).context("cannot make an RSA key")?;
+        let key = rsa::KeyPair::generate(KeySize::Rsa2048).context("cannot make an RSA key")?;
         Self::from_rsa(&key)
     }
 
@@ -83,23 +83,27 @@ impl KeyPair {
     /// Fails for anything else, and for keys under 2048 bits.
     pub fn from_private_pem(pem: &str) -> Result<Self> {
         // The cause is dropped on purpose: no parser's error text may carry key material.
-        let key = RsaPrivateKey::from_pkcs8_pem(pem).map_err(|_| {
+        let unknown = || {
             anyhow!(
                 "not an RSA private key in unencrypted PKCS#8 (`BEGIN PRIVATE KEY`); \
                  `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts one"
             )
+        };
+        let pem = pem::parse(pem).map_err(|_| unknown())?;
+        ensure!(pem.tag() == PRIVATE_TAG, unknown());
+        let key = rsa::KeyPair::from_pkcs8(pem.contents()).map_err(|error| {
+            if is_too_small(error) {
+                return anyhow!("the RSA key has fewer than 2048 bits, which RS256 needs");
+            }
+            unknown()
         })?;
         Self::from_rsa(&key)
     }
 
-    fn from_rsa(key: &RsaPrivateKey) -> Result<Self> {
-        let bits = key.n().bits();
-        ensure!(
-            bits >= BITS,
-            "the RSA key has {bits} bits: RS256 needs {BITS} or more"
-        );
-        let private_pem = key.to_pkcs8_pem(LineEnding::LF)?.to_string();
-        let public_pem = key.to_public_key().to_public_key_pem(LineEnding::LF)?;
+    fn from_rsa(key: &rsa::KeyPair) -> Result<Self> {
+        let private_der: Pkcs8V1Der<'_> = key.as_der()?;
+        let private_pem = to_pem(PRIVATE_TAG, private_der.as_ref());
+        let public_pem = to_pem(PUBLIC_TAG, key.public_key().as_der()?.as_ref());
         let signer = EncodingKey::from_rsa_pem(private_pem.as_bytes())?;
         let jwk = jwk_of(&public_pem)?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256)?;
@@ -219,6 +223,20 @@ impl fmt::Debug for KeyPair {
             .field("kid", &self.kid)
             .finish_non_exhaustive()
     }
+}
+
+/// The library tells its reasons by their names alone.
+fn is_too_small(error: KeyRejected) -> bool {
+    error.to_string() == "TooSmall"
+}
+
+/// RFC 7468: lines of 64 characters, with the line breaks of every platform's own tools.
+fn to_pem(
+    tag: &str,
+    der: &[u8],
+) -> String {
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new(tag, der), config)
 }
 
 fn jwk_of(public_pem: &str) -> jsonwebtoken::errors::Result<Jwk> {

@@ -69,7 +69,7 @@ fn one(
 ) -> Result<()> {
     // The parser asks for --username wherever neither --demo nor --generate-keys is given.
     let username = args.username.as_deref().unwrap_or_default();
-    let claims = claims(args, username, &args.scopes, &args.roles);
+    let claims = claims(args, username, &args.scopes, &args.roles)?;
     let token = match args.flaw {
         None => token::sign(pair, claims)?,
         Some(flaw) => token::sign_flawed(pair, claims, flaw)?,
@@ -116,7 +116,7 @@ fn demo_token(
     let scopes = cli::BASIC_SCOPES.split(' ').chain(extra.iter().copied());
     let scopes = Words(scopes.map(str::to_owned).collect());
     let roles = Words(vec![role.to_owned()]);
-    token::sign(pair, claims(args, username, &scopes, &roles))
+    token::sign(pair, claims(args, username, &scopes, &roles)?)
 }
 
 fn claims(
@@ -124,21 +124,21 @@ fn claims(
     username: &str,
     scopes: &Words,
     roles: &Words,
-) -> Claims {
+) -> Result<Claims> {
     let now = token::now();
-    Claims {
+    Ok(Claims {
         iss: args.issuer.clone(),
         sub: username.to_owned(),
         aud: args.audience.clone(),
         exp: Some(now + args.expires_in),
         iat: now,
         nbf: now,
-        jti: token::new_jti(),
+        jti: token::new_jti()?,
         client_id: args.client_id.clone(),
         scope: (!scopes.0.is_empty()).then(|| scopes.0.join(" ")),
         roles: roles.0.clone(),
         preferred_username: username.to_owned(),
-    }
+    })
 }
 
 fn print(text: &str) -> Result<()> {

@@ -11,15 +11,15 @@
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use anyhow::Context;
 use anyhow::Result;
+use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto;
-use rsa::rand_core::OsRng;
-use rsa::rand_core::RngCore;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -230,10 +230,10 @@ pub fn now() -> u64 {
 }
 
 /// A fresh `jti`: 128 random bits, 22 base64url characters.
-pub fn new_jti() -> String {
+pub fn new_jti() -> Result<String> {
     let mut bytes = [0; 16];
-    OsRng.fill_bytes(&mut bytes);
-    URL_SAFE_NO_PAD.encode(bytes)
+    rand::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -46,13 +46,8 @@ fn command(
     dir: &TempDir,
     flags: &[&str],
 ) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gen-token"));
-    command
-        .args(flags)
-        .current_dir(dir.path())
-        .env_remove("MCP_ISSUER")
-        .env_remove("MCP_RESOURCE")
-        .stdin(Stdio::null());
+    let mut command = test_support::command("gen-token");
+    command.args(flags).current_dir(dir.path());
     command
 }
 
@@ -60,7 +55,7 @@ fn run(
     dir: &TempDir,
     flags: &[&str],
 ) -> Output {
-    command(dir, flags).output().unwrap()
+    test_support::run(&mut command(dir, flags))
 }
 
 fn status(output: &Output) -> i32 {
@@ -361,7 +356,10 @@ fn demo_is_fit_for_eval_in_a_shell() {
     let script = r#"set -eu; eval "$("$GEN_TOKEN" --demo)"; printf '%s\n' "$ALICE" "$BOB" "$ADMIN" "$GUEST""#;
     let output = Command::new("sh")
         .args(["-c", script])
-        .env("GEN_TOKEN", env!("CARGO_BIN_EXE_gen-token"))
+        .env(
+            "GEN_TOKEN",
+            test_support::command("gen-token").get_program(),
+        )
         .current_dir(dir.path())
         .output()
         .unwrap();

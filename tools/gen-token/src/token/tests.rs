@@ -180,7 +180,7 @@ fn every_flaw_is_explained() {
 
 #[test]
 fn a_jti_is_22_characters_and_never_the_same() {
-    let (one, two) = (new_jti(), new_jti());
+    let (one, two) = (new_jti().unwrap(), new_jti().unwrap());
     assert_eq!(one.len(), 22);
     assert_ne!(one, two);
 }

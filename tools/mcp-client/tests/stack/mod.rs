@@ -3,24 +3,21 @@
 //! The proxies are bound first, so both servers know each other's addresses without guessing
 //! ports. Everything listens on loopback, and ends with the test.
 
-use std::fs;
-use std::fs::File;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use tempfile::TempDir;
+use test_support::Server;
+use test_support::command;
+use test_support::gen_token;
 
 /// What a proxy changes: first the request, which also gets a good token; then the answer, which
 /// also gets the request as it came.
@@ -52,16 +49,6 @@ pub(crate) const fn request(request: fn(String, &str) -> String) -> Fault {
     }
 }
 
-/// A server of this workspace, ended by its id when the test ends.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What a proxy learns after it was bound.
 #[derive(Default)]
 struct Behind {
@@ -78,29 +65,6 @@ pub(crate) struct Stack {
     servers: Vec<Server>,
 }
 
-/// The binary of another package, which must have been built.
-fn binary(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_mcp-client"))
-        .parent()
-        .unwrap();
-    let file = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        file.exists(),
-        "{name} is not built: run `cargo build --workspace --bins` first"
-    );
-    file
-}
-
-fn command(name: &str) -> Command {
-    let mut command = Command::new(binary(name));
-    for (name, _) in std::env::vars() {
-        if name.starts_with("MCP_") || name.starts_with("AUTH_") || name == "RUST_LOG" {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 impl Stack {
     /// step8 with an authorization server, nothing wrong with either.
     pub(crate) fn healthy() -> Self {
@@ -113,73 +77,65 @@ impl Stack {
         server_fault: Fault,
         issuer_fault: Fault,
     ) -> Self {
-        let folder = TempDir::new().unwrap();
         let (server_port, server) = proxy(server_fault);
         let (issuer_port, issuer) = proxy(issuer_fault);
-        let (url, issuer_url) = (
-            format!("http://localhost:{server_port}/mcp"),
-            format!("http://localhost:{issuer_port}"),
-        );
         let mut stack = Self {
-            url: url.clone(),
-            issuer: issuer_url.clone(),
-            folder,
+            url: format!("http://localhost:{server_port}/mcp"),
+            issuer: format!("http://localhost:{issuer_port}"),
+            folder: TempDir::new().unwrap(),
             servers: Vec::new(),
         };
-        stack.token(&["--generate-keys"]);
-        let keys = stack.folder.path().join("keys");
-        let public_key = keys.join("public.pem");
+        gen_token(&stack.keys(), &["--generate-keys"]);
         if step >= 7 {
-            let arguments = ["--issuer", &issuer_url, "--resource", &url, "--keys-dir"];
-            let port = stack.serve("auth-server", &arguments, Some(&keys));
+            let port = stack.serve(stack.auth_server());
             issuer.port.set(port).unwrap();
         }
-        let name = format!("step{step}");
-        let both = ["--issuer", &issuer_url, "--resource", &url];
-        let port = match step {
-            ..5 => stack.serve(&name, &[], None),
-            5 => stack.serve(&name, &["--public-key"], Some(&public_key)),
-            6 => stack.serve(
-                &name,
-                &[&both[..], &["--public-key"]].concat(),
-                Some(&public_key),
-            ),
-            _ => stack.serve(&name, &both, None),
-        };
+        let port = stack.serve(stack.step(step));
         server.port.set(port).unwrap();
         let good = stack.token(&["--scopes", "mcp:read mcp:tools mcp:prompts"]);
         server.token.set(good).unwrap();
         stack
     }
 
-    /// Starts a server on a free port, which it logs.
+    fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    fn auth_server(&self) -> Command {
+        let mut command = command("auth-server");
+        command
+            .args(["--issuer", &self.issuer, "--resource", &self.url])
+            .arg("--keys-dir")
+            .arg(self.keys());
+        command
+    }
+
+    /// A step knows its keys from 5 to 6 by their file, and from 7 on by its issuer.
+    fn step(
+        &self,
+        step: u8,
+    ) -> Command {
+        let mut command = command(&format!("step{step}"));
+        if (5..=6).contains(&step) {
+            command.arg("--public-key");
+            command.arg(self.keys().join("public.pem"));
+        }
+        if step >= 6 {
+            command.args(["--issuer", &self.issuer, "--resource", &self.url]);
+        }
+        command
+    }
+
+    /// Starts a server, and tells its port.
     fn serve(
         &mut self,
-        name: &str,
-        arguments: &[&str],
-        file: Option<&Path>,
+        mut command: Command,
     ) -> u16 {
-        let log = self.folder.path().join(format!("{name}.log"));
-        let out = File::create(&log).unwrap();
-        let child = command(name)
-            .args(["--bind", "127.0.0.1:0"])
-            .args(arguments)
-            .args(file)
-            .current_dir(self.folder.path())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        self.servers.push(Server(child));
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let text = fs::read_to_string(&log).unwrap();
-            if let Some(port) = logged_port(&text) {
-                return port;
-            }
-            assert!(Instant::now() < deadline, "{name} did not start: {text}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        command.current_dir(self.folder.path());
+        let server = Server::start(command);
+        let port = server.address().port();
+        self.servers.push(server);
+        port
     }
 
     /// A token from gen-token for alice, for this endpoint unless told otherwise.
@@ -187,29 +143,12 @@ impl Stack {
         &self,
         arguments: &[&str],
     ) -> String {
-        let output = command("gen-token")
-            .arg("--keys-dir")
-            .arg(self.folder.path().join("keys"))
-            .args(["--issuer", &self.issuer])
-            .args(if arguments.contains(&"--generate-keys") {
-                &[][..]
-            } else {
-                &["--username", "alice"]
-            })
-            .args(if arguments.contains(&"--audience") {
-                Vec::new()
-            } else {
-                vec!["--audience", &self.url]
-            })
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let mut flags = vec!["--username", "alice", "--issuer", &self.issuer];
+        if !arguments.contains(&"--audience") {
+            flags.extend(["--audience", &self.url]);
+        }
+        flags.extend(arguments);
+        gen_token(&self.keys(), &flags)
     }
 
     /// Runs mcp-client with a cache of its own.
@@ -217,22 +156,13 @@ impl Stack {
         &self,
         arguments: &[&str],
     ) -> Output {
-        command("mcp-client")
+        let mut command = command("mcp-client");
+        command
             .args(arguments)
             .env("MCP_CLIENT_CACHE", self.folder.path().join("cache"))
-            .current_dir(self.folder.path())
-            .output()
-            .unwrap()
+            .current_dir(self.folder.path());
+        test_support::run(&mut command)
     }
-}
-
-/// The first loopback port in a log.
-fn logged_port(log: &str) -> Option<u16> {
-    let at = log.find("http://127.0.0.1:")? + "http://127.0.0.1:".len();
-    let digits: String = log[at..].chars().take_while(char::is_ascii_digit).collect();
-    // A line that is only half there has a half port.
-    let complete = log[at + digits.len()..].contains('\n');
-    digits.parse().ok().filter(|_| complete)
 }
 
 fn proxy(fault: Fault) -> (u16, Arc<Behind>) {
