@@ -13,6 +13,8 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod features;
+#[cfg(test)]
 mod graph;
 #[cfg(test)]
 mod messages;
