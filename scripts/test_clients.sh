@@ -129,9 +129,10 @@ install_inspector() {
     mkdir -p "$INSTALLED/inspector"
     cd "$INSTALLED/inspector" || return 1
     [ -f package.json ] || echo '{"private":true}' >package.json
-    [ -d node_modules/@modelcontextprotocol/inspector ] && [ -d node_modules/puppeteer-core ] ||
+    if ! [ -d node_modules/@modelcontextprotocol/inspector ] || ! [ -d node_modules/puppeteer-core ]; then
         npm install --no-audit --no-fund --silent puppeteer-core@25.16.0 @modelcontextprotocol/inspector@2.12.0 \
             >"$SCRATCH/npm.log" 2>&1
+    fi
 }
 
 check_inspector() {
