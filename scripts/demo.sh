@@ -60,7 +60,6 @@ on_exit() {
 trap on_exit EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-trap 'exit 141' PIPE
 
 title() {
     printf '\n\n### %s\n\n' "$1"
