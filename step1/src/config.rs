@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
+/// The largest body that is read, in bytes; a larger one is answered 413.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
 /// What the operator decides. The doc comment of each field is its `--help` text.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about = "An MCP server over Streamable HTTP")]

@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
+use url::Host;
+
+/// The largest body that is read, in bytes; a larger one is answered 413.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// What the operator decides. The doc comment of each field is its `--help` text.
 #[derive(Clone, Debug, Parser)]
@@ -20,4 +24,20 @@ pub(crate) struct Config {
     /// How long requests in flight may take after the signal to stop.
     #[arg(skip = Duration::from_secs(10))]
     pub(crate) shutdown_timeout: Duration,
+}
+
+impl Config {
+    /// The URL that clients connect to.
+    pub(crate) fn resource(&self) -> String {
+        format!("http://localhost:{}/mcp", self.bind.port())
+    }
+}
+
+/// Whether a host can only be this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }

@@ -1,51 +1,26 @@
-//! The MCP methods, in both eras of the protocol, without any session.
-//!
-//! A *modern* request (2026-07-28) carries its version and the client's capabilities with it; a
-//! *handshake* client (2025-11-25 and before) says `initialize` first. Neither leaves a trace here.
+//! The MCP methods, in both eras of the protocol, without any session: no request leaves a trace.
 //!
 //! Spec: MCP 2026-07-28, basic/versioning and server/discover; MCP 2025-11-25, basic/lifecycle.
 
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::Server;
+use crate::call::Call;
+use crate::call::Era;
+use crate::call::TTL_MS;
+use crate::call::VERSIONS;
+use crate::call::is_modern;
 use crate::jsonrpc;
-use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
 use crate::jsonrpc::Outcome;
 
-/// Every version this server speaks, newest first.
-pub(crate) const VERSIONS: [&str; 4] = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
-
-/// The version of the modern era; all others are of the handshake era.
-pub(crate) const MODERN: &str = "2026-07-28";
-
-/// How long a client may keep what it was told about this server, in milliseconds.
-const TTL_MS: u64 = 300_000;
-
-/// The two ways of speaking MCP over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Era {
-    Handshake,
-    Modern,
-}
-
-/// Whether a version is not of the handshake era. That holds for one we do not know, too: only the
-/// modern era has an answer for it.
-pub(crate) fn is_modern(version: &str) -> bool {
-    !VERSIONS[1..].contains(&version)
-}
-
 /// Answers one request. It is async because real methods wait: for a database, for a network.
-pub(crate) async fn dispatch(
-    _server: &Server,
-    call: &Call,
-) -> Outcome {
+pub(crate) async fn dispatch(call: &Call) -> Outcome {
     let result = match (call.method.as_str(), call.era) {
         ("server/discover", Era::Modern) => discover(),
         ("initialize", Era::Handshake) => initialize(call)?,
         ("ping", Era::Handshake) => json!({}),
-        _ => return Err(Error::method_not_found(call)),
+        _ => return Err(call.method_not_found()),
     };
     Ok(complete(call, result))
 }
@@ -79,11 +54,8 @@ fn initialize(call: &Call) -> Outcome {
         let rule = "params.protocolVersion must be a string";
         return Err(Error::new(jsonrpc::INVALID_PARAMS, rule));
     };
-    let version = if is_modern(requested) {
-        VERSIONS[1]
-    } else {
-        requested
-    };
+    let known = !is_modern(requested);
+    let version = if known { requested } else { VERSIONS[1] };
     Ok(json!({
         "protocolVersion": version,
         "capabilities": capabilities(),
@@ -98,7 +70,7 @@ fn complete(
 ) -> Value {
     if call.era == Era::Modern {
         result["resultType"] = json!("complete");
-        result["_meta"] = json!({"io.modelcontextprotocol/serverInfo": server_info()});
+        result["_meta"]["io.modelcontextprotocol/serverInfo"] = server_info();
     }
     result
 }

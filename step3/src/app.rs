@@ -2,16 +2,12 @@
 //!
 //! The last layer added is the outermost: it sees the request first and the answer last.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
-use axum::response::IntoResponse;
-use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde_json::Value;
@@ -23,27 +19,14 @@ use tracing::Level;
 use tracing::Span;
 use tracing::info_span;
 
-use crate::config::Config;
+use crate::config::MAX_BODY;
+use crate::error;
+use crate::headers;
+use crate::server::Server;
 use crate::transport;
 
-/// The largest body that is read, in bytes; a larger one is answered 413.
-const MAX_BODY: usize = 1024 * 1024;
-
-/// What the handlers share.
-pub(crate) struct Server {
-    pub(crate) config: Config,
-}
-
-impl Server {
-    pub(crate) fn new(config: Config) -> Self {
-        Self {
-            config,
-        }
-    }
-}
-
-/// The whole server as a function of its state, so that tests can drive it without a socket.
-pub(crate) fn app(server: Arc<Server>) -> Router {
+/// The whole server as a function of its parts, so that tests can drive it without a socket.
+pub(crate) fn app(server: Server) -> Router {
     let request_timeout = server.config.request_timeout;
     Router::new()
         .route("/health", get(health))
@@ -51,9 +34,9 @@ pub(crate) fn app(server: Arc<Server>) -> Router {
             "/mcp",
             post(transport::receive)
                 .fallback(transport::method_not_allowed)
-                .layer(from_fn(transport::check_origin)),
+                .layer(from_fn(headers::check_origin)),
         )
-        .fallback(not_found)
+        .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
@@ -84,14 +67,4 @@ async fn health() -> Json<Value> {
         "service": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
     }))
-}
-
-/// Any other path: 404 in JSON, which a client that expects JSON can read.
-pub(crate) async fn not_found(request: Request) -> Response {
-    let description = format!("nothing is served at {}", request.uri().path());
-    let body = json!({
-        "error": "not_found",
-        "error_description": description,
-    });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

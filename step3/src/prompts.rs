@@ -5,16 +5,15 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::jsonrpc::Call;
+use crate::call::Call;
 use crate::jsonrpc::Outcome;
-use crate::mcp;
 
 /// `prompts/list`: the definitions, always in the same order.
 pub(crate) async fn list(call: &Call) -> Outcome {
-    mcp::first_page(call)?;
+    call.first_page()?;
     let prompts = definitions();
     let result = json!({"prompts": prompts});
-    Ok(mcp::cacheable(call, result, "public"))
+    Ok(call.cacheable(result, "public"))
 }
 
 /// Every prompt there is.

@@ -7,16 +7,15 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::jsonrpc::Call;
+use crate::call::Call;
 use crate::jsonrpc::Outcome;
-use crate::mcp;
 
 /// `tools/list`: the definitions, always in the same order, so that clients can cache them.
 pub(crate) async fn list(call: &Call) -> Outcome {
-    mcp::first_page(call)?;
+    call.first_page()?;
     let tools = definitions();
     let result = json!({"tools": tools});
-    Ok(mcp::cacheable(call, result, "public"))
+    Ok(call.cacheable(result, "public"))
 }
 
 /// Every tool there is.

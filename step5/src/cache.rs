@@ -1,119 +1,163 @@
 //! A value that is loaded when it is needed, kept for a while, and loaded again only so often.
 //!
 //! Whoever may send a request may ask for a key that does not exist. So a flood of requests must
-//! not become a flood of loads: one load runs at a time, and the next one has to wait its turn.
-//! A load that fails does not take away the value that is there.
+//! not become a flood of loads: one load runs at a time, and after each there is a pause. What a
+//! load brings is obeyed at once. Where loads fail, the newest value serves for a limited time.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
-use axum::response::IntoResponse;
-use axum::response::Response;
-use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// A value and the rules for loading it again: when it is older than `fresh_for`, or not good
-/// enough for a caller, but not within `retry_after` of the last load.
-pub(crate) struct Cached<T> {
-    fresh_for: Duration,
-    retry_after: Duration,
-    last: Arc<RwLock<Load<T>>>,
+/// Where a value comes from.
+pub(crate) trait Load: Send + Sync + 'static {
+    type Value: Send + Sync;
+    type Error: Error + Send + Sync;
+
+    fn load(&self) -> impl Future<Output = Result<Self::Value, Self::Error>> + Send;
+}
+
+/// When a value is loaded again.
+pub(crate) struct Rules {
+    /// A value of this age is.
+    pub(crate) fresh_for: Duration,
+    /// A value of this age no longer serves where it cannot be loaded again.
+    pub(crate) usable_for: Duration,
+    /// For so long after a load no wish of a caller brings about another one.
+    pub(crate) pause: Duration,
+}
+
+/// The newest value of a source.
+pub(crate) struct Cached<S: Load> {
+    pub(crate) source: Arc<S>,
+    rules: Rules,
+    state: Arc<RwLock<State<S>>>,
     turn: Arc<Mutex<()>>,
 }
 
-/// How the last load ended, and the newest value that any load has brought.
-#[derive(Clone, Default)]
-struct Load<T> {
-    value: Option<T>,
-    error: Option<String>,
+/// The newest value that any load has brought, and how the last load ended.
+struct State<S: Load> {
+    newest: Option<Arc<S::Value>>,
+    /// When the load began that brought the newest value.
+    as_of: Instant,
+    error: Option<Arc<S::Error>>,
     ended: Option<Instant>,
 }
 
-/// Nothing usable could be loaded, through no fault of the caller, who may try again.
-pub(crate) struct Unavailable {
-    pub(crate) reason: String,
-    retry_after: Duration,
+/// There is no value to use, through no fault of the caller, who may try again after `retry_in`.
+pub(crate) struct Missing<E> {
+    pub(crate) error: Arc<E>,
+    pub(crate) retry_in: Duration,
 }
 
-impl<T: Clone + Default + Send + Sync + 'static> Cached<T> {
+impl<S: Load> Cached<S> {
+    /// Nothing is loaded yet: that waits for the first caller.
     pub(crate) fn new(
-        fresh_for: Duration,
-        retry_after: Duration,
+        source: S,
+        rules: Rules,
     ) -> Self {
+        let state = State {
+            newest: None,
+            as_of: Instant::now(),
+            error: None,
+            ended: None,
+        };
         Self {
-            fresh_for,
-            retry_after,
-            last: Arc::default(),
+            source: Arc::new(source),
+            rules,
+            state: Arc::new(RwLock::new(state)),
             turn: Arc::default(),
         }
     }
 
-    /// The value; `load` runs if that is due. What is known and `good` works even while loads fail:
-    /// only the caller whose turn it is to try again waits for that.
+    /// The newest value, loaded first if that is due, or if the one at hand is not `good`. One that
+    /// is not good comes back only from a load that went well: there is no better one.
     pub(crate) async fn get(
         &self,
-        good: impl Fn(&T) -> bool,
-        load: impl Future<Output = Result<T, String>> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        let last = self.last();
-        let fresh = last.error.is_none()
-            && last
-                .ended
-                .is_some_and(|ended| ended.elapsed() < self.fresh_for);
-        // A value that somebody else is just renewing will do, too: the renewal may take long.
-        let enough = |value: &T| good(value) && (fresh || self.turn.try_lock().is_err());
-        if let Some(value) = last.value.filter(enough) {
-            return Ok(value);
+        good: impl Fn(&S::Value) -> bool,
+    ) -> Result<Arc<S::Value>, Missing<S::Error>> {
+        if let Some(fresh) = self.state().newest(self.rules.fresh_for, &good) {
+            return Ok(fresh);
         }
-        self.take_turn(load).await;
-        let last = self.last();
-        let usable = |value: &T| last.error.is_none() || good(value);
-        last.value.filter(usable).ok_or(Unavailable {
-            reason: last.error.unwrap_or_default(),
-            retry_after: self.retry_after,
-        })
+        let usable = |state: &State<S>| state.newest(self.rules.usable_for, &good);
+        self.renew().await;
+        let retry_in = self.retry_in();
+        let state = self.state();
+        match &state.error {
+            None => Ok(state.newest.clone().expect("a load has gone well")),
+            Some(error) => usable(&state).ok_or_else(|| Missing {
+                error: error.clone(),
+                retry_in,
+            }),
+        }
     }
 
-    /// Waits for a load that is under way, then loads, unless that is too soon.
-    async fn take_turn(
-        &self,
-        load: impl Future<Output = Result<T, String>> + Send + 'static,
-    ) {
+    /// Loads, after waiting for a load that is under way, unless one has ended a moment ago.
+    async fn renew(&self) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let ended = self.last().ended;
-        if ended.is_some_and(|ended| ended.elapsed() < self.retry_after) {
+        if !self.retry_in().is_zero() {
             return;
         }
-        let last = Arc::clone(&self.last);
+        let source = Arc::clone(&self.source);
+        let state = Arc::clone(&self.state);
         // In a task of its own, which keeps the turn to its end: a caller who hangs up must not
         // cancel the load that others wait for.
         let task = tokio::spawn(async move {
-            let loaded = load.await.inspect_err(|reason| warn!("{reason}"));
-            let mut last = last.write().expect("no writer panics");
-            last.ended = Some(Instant::now());
-            last.error = loaded.map(|value| last.value = Some(value)).err();
+            let began = Instant::now();
+            let loaded = source.load().await;
+            let mut state = state.write().expect("no writer panics");
+            state.note(began, loaded);
             drop(turn);
         });
         task.await.expect("a load returns its errors");
     }
 
-    fn last(&self) -> Load<T> {
-        self.last.read().expect("no writer panics").clone()
+    /// How long it takes until a load is allowed again; zero if it is.
+    pub(crate) fn retry_in(&self) -> Duration {
+        let ended = self.state().ended;
+        let passed = ended.map_or(Duration::MAX, |ended| ended.elapsed());
+        self.rules.pause.saturating_sub(passed)
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State<S>> {
+        self.state.read().expect("no writer panics")
     }
 }
 
-impl IntoResponse for Unavailable {
-    fn into_response(self) -> Response {
-        let error = "temporarily_unavailable";
-        let body = json!({"error": error, "error_description": self.reason});
-        let retry_after = self.retry_after.as_secs().to_string();
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        (status, [(RETRY_AFTER, retry_after)], Json(body)).into_response()
+impl<S: Load> State<S> {
+    /// The newest value, if it is `good` and not too old.
+    fn newest(
+        &self,
+        max_age: Duration,
+        good: impl Fn(&S::Value) -> bool,
+    ) -> Option<Arc<S::Value>> {
+        let newest = self.newest.as_ref()?;
+        let usable = good(newest) && self.as_of.elapsed() < max_age;
+        usable.then(|| newest.clone())
+    }
+
+    /// Takes down what a load has brought.
+    fn note(
+        &mut self,
+        began: Instant,
+        loaded: Result<S::Value, S::Error>,
+    ) {
+        self.ended = Some(Instant::now());
+        match loaded {
+            Ok(value) => {
+                self.newest = Some(Arc::new(value));
+                self.as_of = began;
+                self.error = None;
+            }
+            Err(error) => {
+                warn!("{error}");
+                self.error = Some(Arc::new(error));
+            }
+        }
     }
 }

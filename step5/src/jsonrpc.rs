@@ -10,19 +10,16 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
-
-use crate::mcp::Era;
 
 pub(crate) const PARSE_ERROR: i64 = -32700;
 pub(crate) const INVALID_REQUEST: i64 = -32600;
 pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(crate) const HEADER_MISMATCH: i64 = -32020;
-pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// What every method returns: the `result`, an object, or the error that takes its place.
 pub(crate) type Outcome = Result<Value, Error>;
@@ -63,20 +60,23 @@ impl Error {
         status: StatusCode,
         message: impl Into<String>,
     ) -> Self {
-        let mut error = Self::new(i64::from(status.as_u16()), message);
-        error.status = status;
-        error
+        Self::new(i64::from(status.as_u16()), message).with_status(status)
     }
 
-    /// The modern era wants status 404 with it; the handshake era has no status for it.
-    pub(crate) fn method_not_found(call: &Call) -> Self {
-        let message = format!("method not found: {}", call.method);
-        let mut error = Self::new(METHOD_NOT_FOUND, message);
-        error.status = match call.era {
-            Era::Modern => StatusCode::NOT_FOUND,
-            Era::Handshake => StatusCode::OK,
-        };
-        error
+    /// The same error, answered with another status.
+    pub(crate) fn with_status(
+        mut self,
+        status: StatusCode,
+    ) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// An error before any id could be read.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        answer(None, Err(self))
     }
 }
 
@@ -86,21 +86,6 @@ pub(crate) struct Message {
     pub(crate) method: String,
     #[serde(default)]
     pub(crate) params: Map<String, Value>,
-}
-
-/// A request on its way to the code that answers it.
-pub(crate) struct Call {
-    pub(crate) era: Era,
-    pub(crate) method: String,
-    pub(crate) params: Map<String, Value>,
-}
-
-impl Call {
-    /// The params as the type that a method expects; members unknown to it are ignored.
-    pub(crate) fn params<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(&self.params)
-            .map_err(|error| Error::new(INVALID_PARAMS, format!("malformed params: {error}")))
-    }
 }
 
 /// Parses a body. The parser stops at 128 levels of nesting, so none can exhaust the stack.
@@ -136,13 +121,14 @@ pub(crate) fn answer(
     id: Option<Value>,
     outcome: Outcome,
 ) -> Response {
-    let (status, mut body) = match outcome {
-        Ok(result) => (StatusCode::OK, json!({"result": result})),
-        Err(error) => (error.status, json!({"error": error})),
-    };
-    body["jsonrpc"] = json!("2.0");
+    let mut body = json!({"jsonrpc": "2.0"});
     if let Some(id) = id {
         body["id"] = id;
     }
+    let (member, content, status) = match outcome {
+        Ok(result) => ("result", result, StatusCode::OK),
+        Err(error) => ("error", json!(error), error.status),
+    };
+    body[member] = content;
     (status, Json(body)).into_response()
 }

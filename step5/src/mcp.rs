@@ -1,57 +1,32 @@
-//! The MCP methods, in both eras of the protocol, without any session.
-//!
-//! A *modern* request (2026-07-28) carries its version and the client's capabilities with it; a
-//! *handshake* client (2025-11-25 and before) says `initialize` first. Neither leaves a trace here.
+//! The MCP methods, in both eras of the protocol, without any session: no request leaves a trace.
 //!
 //! Spec: MCP 2026-07-28, basic/versioning and server/discover; MCP 2025-11-25, basic/lifecycle.
 
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::Server;
+use crate::call::Call;
+use crate::call::Era;
+use crate::call::TTL_MS;
+use crate::call::VERSIONS;
+use crate::call::is_modern;
 use crate::jsonrpc;
-use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
 use crate::jsonrpc::Outcome;
 use crate::prompts;
 use crate::tools;
 
-/// Every version this server speaks, newest first.
-pub(crate) const VERSIONS: [&str; 4] = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
-
-/// The version of the modern era; all others are of the handshake era.
-pub(crate) const MODERN: &str = "2026-07-28";
-
-/// How long a client may keep what it was told about this server, in milliseconds.
-const TTL_MS: u64 = 300_000;
-
-/// The two ways of speaking MCP over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Era {
-    Handshake,
-    Modern,
-}
-
-/// Whether a version is not of the handshake era. That holds for one we do not know, too: only the
-/// modern era has an answer for it.
-pub(crate) fn is_modern(version: &str) -> bool {
-    !VERSIONS[1..].contains(&version)
-}
-
 /// Answers one request. It is async because real methods wait: for a database, for a network.
-pub(crate) async fn dispatch(
-    server: &Server,
-    call: &Call,
-) -> Outcome {
+pub(crate) async fn dispatch(call: &Call) -> Outcome {
     let result = match (call.method.as_str(), call.era) {
         ("server/discover", Era::Modern) => discover(),
         ("initialize", Era::Handshake) => initialize(call)?,
         ("ping", Era::Handshake) => json!({}),
         ("tools/list", _) => tools::list(call).await?,
         ("prompts/list", _) => prompts::list(call).await?,
-        ("tools/call", _) => tools::call(server, call).await?,
+        ("tools/call", _) => tools::call(call).await?,
         ("prompts/get", _) => prompts::get(call).await?,
-        _ => return Err(Error::method_not_found(call)),
+        _ => return Err(call.method_not_found()),
     };
     Ok(complete(call, result))
 }
@@ -88,11 +63,8 @@ fn initialize(call: &Call) -> Outcome {
         let rule = "params.protocolVersion must be a string";
         return Err(Error::new(jsonrpc::INVALID_PARAMS, rule));
     };
-    let version = if is_modern(requested) {
-        VERSIONS[1]
-    } else {
-        requested
-    };
+    let known = !is_modern(requested);
+    let version = if known { requested } else { VERSIONS[1] };
     Ok(json!({
         "protocolVersion": version,
         "capabilities": capabilities(),
@@ -107,32 +79,7 @@ fn complete(
 ) -> Value {
     if call.era == Era::Modern {
         result["resultType"] = json!("complete");
-        result["_meta"] = json!({"io.modelcontextprotocol/serverInfo": server_info()});
+        result["_meta"]["io.modelcontextprotocol/serverInfo"] = server_info();
     }
     result
-}
-
-/// Adds how long, and by whom, a modern result may be kept (server/utilities/caching). `scope` is
-/// "public" for what is the same for everyone, "private" for what depends on the caller.
-pub(crate) fn cacheable(
-    call: &Call,
-    mut result: Value,
-    scope: &str,
-) -> Value {
-    if call.era == Era::Modern {
-        result["ttlMs"] = json!(TTL_MS);
-        result["cacheScope"] = json!(scope);
-    }
-    result
-}
-
-/// Refuses a page other than the first: there is one, so a cursor cannot be one of ours.
-pub(crate) fn first_page(call: &Call) -> Result<(), Error> {
-    match call.params.contains_key("cursor") {
-        false => Ok(()),
-        true => Err(Error::new(
-            jsonrpc::INVALID_PARAMS,
-            "this cursor is not ours",
-        )),
-    }
 }

@@ -8,18 +8,17 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::call::Call;
 use crate::jsonrpc;
-use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
 use crate::jsonrpc::Outcome;
-use crate::mcp;
 
 /// `prompts/list`: the definitions, always in the same order.
 pub(crate) async fn list(call: &Call) -> Outcome {
-    mcp::first_page(call)?;
+    call.first_page()?;
     let prompts = definitions();
     let result = json!({"prompts": prompts});
-    Ok(mcp::cacheable(call, result, "public"))
+    Ok(call.cacheable(result, "public"))
 }
 
 #[derive(Deserialize)]
@@ -74,9 +73,10 @@ fn greeting(
     _call: &Call,
     arguments: GreetingArguments,
 ) -> String {
-    let name = match arguments.name.as_str() {
-        "" => "the user",
-        name => name,
+    let name = if arguments.name.is_empty() {
+        "the user"
+    } else {
+        &arguments.name
     };
     format!("Please greet {name} warmly, in one sentence.")
 }

@@ -11,23 +11,21 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::Server;
+use crate::call::Call;
 use crate::jsonrpc;
-use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
 use crate::jsonrpc::Outcome;
-use crate::mcp;
 
 /// `tools/list`: the definitions, always in the same order, so that clients can cache them.
 pub(crate) async fn list(call: &Call) -> Outcome {
-    mcp::first_page(call)?;
+    call.first_page()?;
     let tools = definitions();
     let result = json!({"tools": tools});
-    Ok(mcp::cacheable(call, result, "public"))
+    Ok(call.cacheable(result, "public"))
 }
 
-/// The longest text that `echo` returns, in bytes: a small request must not make a huge answer.
-const MAX_TEXT: usize = 1024 * 1024;
+/// The largest answer that `echo` makes, in bytes: a small request must not cost a huge answer.
+const MAX_ANSWER: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct CallParams {
@@ -38,10 +36,7 @@ struct CallParams {
 
 /// `tools/call`. An unknown name is an error of the protocol; wrong arguments are a result that the
 /// model reads, so that it can correct itself and call again.
-pub(crate) async fn call(
-    _server: &Server,
-    call: &Call,
-) -> Outcome {
+pub(crate) async fn call(call: &Call) -> Outcome {
     let CallParams {
         name,
         arguments,
@@ -49,16 +44,13 @@ pub(crate) async fn call(
     let outcome = match name.as_str() {
         "echo" => parse(arguments).and_then(echo),
         "get_time" => parse(arguments).map(get_time),
-        "whoami" => parse(arguments).map(|NoArguments {}| whoami(call)),
+        "whoami" => parse(arguments).map(|none| whoami(call, none)),
         _ => {
             let message = format!("unknown tool {name:?}; tools/list names them");
             return Err(Error::new(jsonrpc::INVALID_PARAMS, message));
         }
     };
-    Ok(match outcome {
-        Ok(result) => result,
-        Err(reason) => failed(&name, &reason),
-    })
+    Ok(outcome.unwrap_or_else(|reason| failed(&name, &reason)))
 }
 
 /// The arguments as the struct that mirrors a tool's input schema.
@@ -88,11 +80,12 @@ fn echo(arguments: EchoArguments) -> Result<Value, String> {
     if !(1.0..=10.0).contains(&count) || count.fract() != 0.0 {
         return Err("repeat_count must be a whole number from 1 to 10".to_owned());
     }
-    if arguments.message.len() * count as usize > MAX_TEXT {
-        return Err("message times repeat_count must be 1 MiB or less".to_owned());
+    // The text is sent twice, and one byte of it may become six: a control character is escaped.
+    let message = json!(arguments.message).to_string();
+    if 2 * message.len() * count as usize > MAX_ANSWER {
+        return Err("the answer would be over 1 MiB: shorten message or repeat it less".to_owned());
     }
-    let repetitions = vec![arguments.message; count as usize];
-    let text = repetitions.join(" ");
+    let text = vec![arguments.message; count as usize].join(" ");
     let mut result = text_result(&text);
     result["structuredContent"] = json!({"text": text});
     Ok(result)
@@ -103,7 +96,10 @@ fn get_time(NoArguments {}: NoArguments) -> Value {
     text_result(&now.strftime("%FT%TZ").to_string())
 }
 
-fn whoami(_call: &Call) -> Value {
+fn whoami(
+    _call: &Call,
+    NoArguments {}: NoArguments,
+) -> Value {
     let user = json!({"error": "Not authenticated"});
     text_result(&user.to_string())
 }

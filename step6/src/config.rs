@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use url::Host;
 use url::Url;
+
+/// The largest body that is read, in bytes; a larger one is answered 413.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// What the operator decides. The doc comment of each field is its `--help` text.
 #[derive(Clone, Debug, Parser)]
@@ -43,9 +47,12 @@ impl Config {
         self.issuer.as_deref().unwrap_or("http://localhost:9001")
     }
 
+    /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
-        let default = || format!("http://localhost:{}/mcp", self.bind.port());
-        self.resource.clone().unwrap_or_else(default)
+        if let Some(resource) = &self.resource {
+            return resource.clone();
+        }
+        format!("http://localhost:{}/mcp", self.bind.port())
     }
 }
 
@@ -60,4 +67,13 @@ fn http_url(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected http(s)://host[:port][/path], without user, query, fragment".to_owned())
+}
+
+/// Whether a host can only be this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }

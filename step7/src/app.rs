@@ -2,9 +2,6 @@
 //!
 //! The last layer added is the outermost: it sees the request first and the answer last.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -13,13 +10,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
-use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde_json::Value;
 use serde_json::json;
-use tokio::time::timeout;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::DefaultOnResponse;
 use tower_http::trace::TraceLayer;
@@ -28,35 +22,16 @@ use tracing::Span;
 use tracing::info_span;
 
 use crate::auth;
-use crate::config::Config;
+use crate::config::MAX_BODY;
+use crate::error;
+use crate::headers;
 use crate::keys;
-use crate::keys::Keys;
 use crate::metadata;
+use crate::server::Server;
 use crate::transport;
 
-/// The largest body that is read, in bytes; a larger one is answered 413.
-const MAX_BODY: usize = 1024 * 1024;
-
-/// How long `/health` waits for the keys.
-const HEALTH_PATIENCE: Duration = Duration::from_millis(500);
-
-/// What the handlers share.
-pub(crate) struct Server {
-    pub(crate) config: Config,
-    pub(crate) keys: Keys,
-}
-
-impl Server {
-    pub(crate) fn new(config: Config) -> Self {
-        Self {
-            keys: Keys::new(&config),
-            config,
-        }
-    }
-}
-
-/// The whole server as a function of its state, so that tests can drive it without a socket.
-pub(crate) fn app(server: Arc<Server>) -> Router {
+/// The whole server as a function of its parts, so that tests can drive it without a socket.
+pub(crate) fn app(server: Server) -> Router {
     let request_timeout = server.config.request_timeout;
     Router::new()
         .route("/health", get(health))
@@ -69,10 +44,10 @@ pub(crate) fn app(server: Arc<Server>) -> Router {
             post(transport::receive)
                 .fallback(transport::method_not_allowed)
                 .layer(from_fn_with_state(server.clone(), auth::authenticate))
-                .layer(from_fn_with_state(server.clone(), transport::check_host))
-                .layer(from_fn(transport::check_origin)),
+                .layer(from_fn_with_state(server.clone(), headers::check_host))
+                .layer(from_fn(headers::check_origin)),
         )
-        .fallback(not_found)
+        .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
@@ -98,28 +73,21 @@ fn request_span(request: &Request) -> Span {
 }
 
 /// `GET /health`: 200 as long as the process can answer at all.
-async fn health(State(server): State<Arc<Server>>) -> Json<Value> {
-    // An issuer that hangs must not make this server look dead.
-    let keys = timeout(HEALTH_PATIENCE, server.keys.get(|_| true)).await;
+async fn health(State(server): State<Server>) -> Json<Value> {
+    let age = server.keys.age().await;
+    let mut auth = json!({
+        "required": true,
+        "issuer": server.config.issuer(),
+        "keys": age.is_some(),
+        "resource_metadata": server.config.resource_metadata_url(),
+    });
+    if let Some(age) = age {
+        auth["keys_age_seconds"] = json!(age.as_secs());
+    }
     Json(json!({
         "status": "healthy",
         "service": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "auth": {
-            "required": true,
-            "issuer": server.config.issuer(),
-            "keys": keys.is_ok_and(|keys| keys.is_ok()),
-            "resource_metadata": metadata::resource_url(&server.config),
-        },
+        "auth": auth,
     }))
-}
-
-/// Any other path: 404 in JSON, which a client that expects JSON can read.
-pub(crate) async fn not_found(request: Request) -> Response {
-    let description = format!("nothing is served at {}", request.uri().path());
-    let body = json!({
-        "error": "not_found",
-        "error_description": description,
-    });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

@@ -1,7 +1,7 @@
 //! The bearer check: no valid token, no entry.
 //!
 //! It runs on every method of `/mcp`, before the body is read. What it lets through carries a
-//! [`User`], and a handler takes that `User` (`Extension<User>`) instead of headers. So it cannot
+//! [`User`], and a handler takes that `User` (`Extension<Arc<User>>`) instead of headers. So it cannot
 //! forget the check: on a route without the middleware there is no user to take, and axum says 500.
 //!
 //! Spec: RFC 6750 (bearer tokens), RFC 9068 (JWT access tokens), RFC 8725 (JWT best practices), MCP
@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -26,13 +25,12 @@ use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::json;
 use tracing::info;
 
-use crate::app::Server;
-use crate::cache::Unavailable;
 use crate::config::Config;
-use crate::metadata;
+use crate::error::HttpError;
+use crate::error::Unavailable;
+use crate::keys::Keys;
 
 /// A longer token is not even parsed, in bytes. Real ones have one or two thousand.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -45,7 +43,7 @@ const SCOPES: [&str; 3] = ["/scope", "/scp", "/scopes"];
 const ROLES: [&str; 2] = ["/roles", "/realm_access/roles"];
 
 /// Who calls, as a verified token says. Serialized, it is the answer of `whoami`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct User {
     pub(crate) sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +51,7 @@ pub(crate) struct User {
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<String>,
     #[serde(skip_serializing)]
-    pub(crate) jti: Option<String>,
+    jti: Option<String>,
     #[serde(skip_deserializing)]
     pub(crate) scope: String,
     #[serde(skip_deserializing)]
@@ -66,14 +64,30 @@ pub(crate) struct User {
 /// Why a request does not get in.
 enum Refusal {
     NoCredentials,
-    InvalidRequest(&'static str),
+    InvalidRequest,
     InvalidToken(&'static str),
     Unavailable(Unavailable),
 }
 
+/// Most refusals are for the token itself.
+impl From<&'static str> for Refusal {
+    fn from(failed_check: &'static str) -> Self {
+        Self::InvalidToken(failed_check)
+    }
+}
+
+/// The check, and what it compares tokens with.
+pub(crate) struct Auth {
+    keys: Arc<Keys>,
+    validation: jwt::Validation,
+    accept_untyped: bool,
+    resource_metadata: String,
+    scope: String,
+}
+
 /// The middleware: a verified user goes along with the request, anybody else gets the refusal.
 pub(crate) async fn authenticate(
-    State(server): State<Arc<Server>>,
+    State(auth): State<Arc<Auth>>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -81,72 +95,138 @@ pub(crate) async fn authenticate(
     if request.method() == Method::OPTIONS {
         return next.run(request).await;
     }
-    match verify(&server, request.headers()).await {
+    match auth.verify(request.headers()).await {
         Ok(user) => {
             info!(sub = ?user.sub, jti = ?user.jti, "token accepted");
             request.extensions_mut().insert(user);
             next.run(request).await
         }
-        Err(refusal) => refusal.answer(&server.config),
+        Err(refusal) => auth.refuse(refusal),
     }
 }
 
-/// From the headers of a request to the user, or to the reason why not.
-async fn verify(
-    server: &Server,
-    headers: &HeaderMap,
-) -> Result<User, Refusal> {
-    let token = bearer_token(headers)?;
-    let kid = key_id(token).map_err(Refusal::InvalidToken)?;
-    let keys = server.keys.get(|keys| keys.find(&kid).is_some()).await;
-    let keys = keys.map_err(Refusal::Unavailable)?;
-    let unknown = Refusal::InvalidToken("the token is signed with an unknown key");
-    let key = jwt::DecodingKey::from_jwk(keys.find(&kid).ok_or(unknown)?);
-    let claims = key
-        .and_then(|key| jwt::decode::<Value>(token, &key, &validation(&server.config)))
-        .map_err(|error| Refusal::InvalidToken(explain(error.kind())))?
-        .claims;
-    user(&claims).map_err(Refusal::InvalidToken)
+impl Auth {
+    /// The `scope` is what a 401 tells clients to ask for.
+    pub(crate) fn new(
+        config: &Config,
+        keys: Arc<Keys>,
+        scope: &str,
+    ) -> Self {
+        Self {
+            accept_untyped: config.accept_untyped,
+            resource_metadata: config.resource_metadata_url(),
+            scope: scope.to_owned(),
+            validation: validation(config),
+            keys,
+        }
+    }
+
+    /// From the headers of a request to the user, or to the reason why not.
+    async fn verify(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Arc<User>, Refusal> {
+        let token = bearer_token(headers)?;
+        let mut header = jwt::decode_header(token).map_err(|error| explain(&error))?;
+        let is_untyped = header.typ.is_none() && self.accept_untyped;
+        if is_untyped {
+            header.typ = Some("JWT".to_owned());
+        }
+        let kid = key_id(&header)?;
+        let set = self.keys.for_kid(kid).await;
+        let set = set.map_err(Refusal::Unavailable)?;
+        let key = set.find(kid).ok_or("the token is signed with an unknown key")?;
+        let mut validation = self.validation.clone();
+        // The algorithm is the key's: what the token says is compared with it, never obeyed.
+        validation.algorithms = vec![key.algorithm];
+        let claims = jwt::decode::<Value>(token, &key.decoding, &validation)
+            .map_err(|error| explain(&error))?
+            .claims;
+        // What only ID tokens have (OpenID Connect Core, section 2; the last is Cognito's).
+        let is_id_token =
+            claims.get("nonce").or(claims.get("at_hash")).is_some() || claims["token_use"] == "id";
+        if is_untyped && is_id_token {
+            return Err("this is an ID token, not an access token".into());
+        }
+        Ok(Arc::new(user(&claims)?))
+    }
+
+    fn refuse(
+        &self,
+        refusal: Refusal,
+    ) -> Response {
+        let usage = "send one header Authorization: Bearer TOKEN";
+        let (status, error, description) = match refusal {
+            Refusal::NoCredentials => (StatusCode::UNAUTHORIZED, None, "send a bearer token"),
+            Refusal::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), usage),
+            Refusal::InvalidToken(why) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), why),
+            Refusal::Unavailable(unavailable) => return unavailable.into_response(),
+        };
+        info!("refused: {description}");
+        let mut parameters = vec![("realm", "mcp")];
+        // Without credentials there is no error to report (RFC 6750, section 3.1).
+        if let Some(error) = error {
+            parameters.push(("error", error));
+            parameters.push(("error_description", description));
+        }
+        // Where to find the way in, and what to ask for there.
+        if status == StatusCode::UNAUTHORIZED {
+            parameters.push(("resource_metadata", &self.resource_metadata));
+            parameters.push(("scope", &self.scope));
+        }
+        let body = HttpError {
+            status,
+            error: error.unwrap_or("unauthorized"),
+            description: description.to_owned(),
+        };
+        ([(WWW_AUTHENTICATE, challenge(&parameters))], body).into_response()
+    }
 }
 
 /// The token of the one `Authorization: Bearer` header. A token anywhere else, in the query or in a
 /// form, counts for nothing: URLs end up in logs.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let usage = Refusal::InvalidRequest("send one header Authorization: Bearer TOKEN");
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Refusal::NoCredentials)?;
     // What is not ASCII is as malformed as a scheme without a token.
     let value = value.to_str().unwrap_or("Bearer");
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    match token.trim_start() {
+    let token = token.trim_start();
+    if values.next().is_some() {
         // A gateway may have checked the one, and we would believe the other.
-        _ if values.next().is_some() => Err(usage),
-        _ if !scheme.eq_ignore_ascii_case("Bearer") => Err(Refusal::NoCredentials),
-        "" => Err(usage),
-        token if token.len() > MAX_TOKEN => Err(Refusal::InvalidToken("the token is too long")),
-        token => Ok(token),
-    }
-}
-
-/// Checks the token's header and returns the key id in it. `alg` is compared, never obeyed, and a
-/// key that the token brings along (`jwk`, `jku`, `x5u`) is never looked at.
-fn key_id(token: &str) -> Result<String, &'static str> {
-    let header = jwt::decode_header(token).map_err(|_| "the token is not a JWT that we know")?;
-    let typ = header.typ.unwrap_or_default().to_ascii_lowercase();
-    if header.alg != jwt::Algorithm::RS256 {
-        Err("the token is not signed with RS256")
-    } else if !matches!(typ.as_str(), "at+jwt" | "application/at+jwt" | "jwt") {
-        Err("the typ of the token is not at+jwt")
-    } else if header.crit.is_some() {
-        Err("the token has a crit header that we do not know")
+        Err(Refusal::InvalidRequest)
+    } else if !scheme.eq_ignore_ascii_case("Bearer") {
+        Err(Refusal::NoCredentials)
+    } else if token.is_empty() {
+        Err(Refusal::InvalidRequest)
+    } else if token.len() > MAX_TOKEN {
+        Err("the token is too long".into())
     } else {
-        header.kid.ok_or("the token does not name its key (kid)")
+        Ok(token)
     }
 }
 
-/// Issuer and audience are always compared, and all four claims must be there.
+/// Checks the token's header and returns the key id in it. A key that the token brings along (`jwk`,
+/// `jku`, `x5u`) is never looked at.
+fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
+    let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
+    if !matches!(
+        typ.as_deref(),
+        Some("at+jwt" | "application/at+jwt" | "jwt")
+    ) {
+        return Err("the typ of the token is not at+jwt");
+    }
+    if header.crit.is_some() {
+        return Err("the token has a crit header that we do not know");
+    }
+    let kid = header.kid.as_deref();
+    kid.ok_or("the token does not name its key (kid)")
+}
+
+/// What the claims of every token are compared with. Issuer and audience always are,
+/// and all four claims must be there.
 fn validation(config: &Config) -> jwt::Validation {
-    let mut validation = jwt::Validation::new(jwt::Algorithm::RS256);
+    let mut validation = jwt::Validation::default();
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation.set_issuer(&[config.issuer()]);
     validation.set_audience(&[config.resource()]);
@@ -157,20 +237,25 @@ fn validation(config: &Config) -> jwt::Validation {
 }
 
 /// The failed check in a sentence of ours: the library's own may quote the token.
-fn explain(error: &ErrorKind) -> &'static str {
-    match error {
+fn explain(error: &jwt::errors::Error) -> &'static str {
+    match error.kind() {
+        // The JWT library does not know the newer name of EdDSA (RFC 9864) yet.
+        ErrorKind::Json(error) if error.to_string().contains("variant `Ed25519`") => {
+            "the token names its algorithm Ed25519, known here only as EdDSA"
+        }
+        ErrorKind::InvalidAlgorithm => "the token is signed with another algorithm than its key's",
         ErrorKind::InvalidSignature => "the signature does not match",
         ErrorKind::ExpiredSignature => "the token has expired (exp)",
         ErrorKind::ImmatureSignature => "the token is not valid yet (nbf)",
         ErrorKind::InvalidIssuer => "the token is from another issuer (iss)",
         ErrorKind::InvalidAudience => "the token is for another audience (aud)",
         ErrorKind::MissingRequiredClaim(_) => "one of exp, iss, aud and sub is missing",
-        _ => "the token is malformed",
+        _ => "the token is not a JWT that we know",
     }
 }
 
 /// The user of verified claims. Refuses what the JWT library lets pass: a list of issuers, an empty
-/// subject, an expiry in a billion years, an ID token (which says who logged in, and opens nothing).
+/// subject, an expiry in a billion years, what is no access token, or not one for a mere bearer.
 fn user(claims: &Value) -> Result<User, &'static str> {
     let mut user = User::deserialize(claims).map_err(|_| "a claim has the wrong type")?;
     let client = claims.get("client_id").or(claims.get("azp"));
@@ -181,8 +266,12 @@ fn user(claims: &Value) -> Result<User, &'static str> {
         Err("the sub claim is empty")
     } else if user.exp.as_f64().is_none_or(|exp| exp > MAX_EXP) {
         Err("the exp claim is too far away")
-    } else if claims["typ"] == "ID" {
-        Err("this is an ID token, not an access token")
+    } else if claims.get("typ").is_some_and(|typ| typ != "Bearer") {
+        // Keycloak says so in its ID tokens, refresh tokens and tokens for offline use.
+        Err("this is not an access token (typ)")
+    } else if claims.get("cnf").is_some() {
+        // The sender would have to prove that a key is theirs (RFC 7800), and nobody here asks.
+        Err("the token is bound to a key whose proof is not checked here (cnf)")
     } else {
         Ok(user)
     }
@@ -191,44 +280,12 @@ fn user(claims: &Value) -> Result<User, &'static str> {
 /// A list that comes as one space-separated string or as an array of strings.
 fn words(
     claims: &Value,
-    places: &[&str],
+    places: &[impl AsRef<str>],
 ) -> Vec<String> {
-    match places.iter().find_map(|place| claims.pointer(place)) {
+    match places.iter().find_map(|place| claims.pointer(place.as_ref())) {
         Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
         Some(list) => Vec::deserialize(list).unwrap_or_default(),
         None => Vec::new(),
-    }
-}
-
-impl Refusal {
-    fn answer(
-        self,
-        config: &Config,
-    ) -> Response {
-        let (status, error, description) = match self {
-            Self::NoCredentials => (StatusCode::UNAUTHORIZED, None, "send a bearer token"),
-            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, Some("invalid_request"), why),
-            Self::InvalidToken(why) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), why),
-            Self::Unavailable(unavailable) => return unavailable.into_response(),
-        };
-        info!("refused: {description}");
-        let mut parameters = vec![("realm", "mcp")];
-        // Without credentials there is no error to report (RFC 6750, section 3.1).
-        if let Some(error) = error {
-            parameters.push(("error", error));
-            parameters.push(("error_description", description));
-        }
-        // Where to find the way in, and what to ask for there.
-        let metadata_url = metadata::resource_url(config);
-        let scope = metadata::BASIC_SCOPES.join(" ");
-        if status == StatusCode::UNAUTHORIZED {
-            parameters.push(("resource_metadata", &metadata_url));
-            parameters.push(("scope", &scope));
-        }
-        let error = error.unwrap_or("unauthorized");
-        let body = json!({"error": error, "error_description": description});
-        let challenge = [(WWW_AUTHENTICATE, challenge(&parameters))];
-        (status, challenge, Json(body)).into_response()
     }
 }
 

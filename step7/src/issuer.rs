@@ -11,26 +11,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::jwk::JwkSet;
 use reqwest::Client;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
-use serde::Deserialize;
 use serde_json::Value;
+use thiserror::Error;
 use url::Url;
 
 use crate::cache::Cached;
-use crate::cache::Unavailable;
-use crate::config::Config;
-use crate::transport::is_loopback;
+use crate::cache::Load;
+use crate::cache::Rules;
+use crate::config::is_loopback;
+use crate::config::split;
 
-/// How long metadata and keys are kept, if nobody asks for a key that is not among them.
-pub(crate) const FRESH_FOR: Duration = Duration::from_secs(300);
-
-/// How long to wait before asking the issuer again, whatever clients send us.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How long what the issuer says is kept, and how often it is asked, whatever clients send us.
+pub(crate) const RULES: Rules = Rules {
+    fresh_for: Duration::from_secs(300),
+    usable_for: Duration::from_secs(3600),
+    pause: Duration::from_secs(10),
+};
 
 /// How long one request to the issuer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,76 +37,62 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest document we read, in bytes.
 const MAX_DOCUMENT: usize = 64 * 1024;
 
-/// One authorization server.
+/// One authorization server. What is cached of it is its metadata (RFC 8414, section 2).
 pub(crate) struct Issuer {
-    pub(crate) url: String,
-    metadata: Cached<Arc<Value>>,
+    /// The exact string in the `iss` of its tokens.
+    pub(crate) name: String,
 }
 
-impl Issuer {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            url: config.issuer().to_owned(),
-            metadata: Cached::new(FRESH_FOR, RETRY_AFTER),
-        }
-    }
+/// Why a document of the issuer cannot be had, for the operator: the text names URLs.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct IssuerError(String);
 
-    /// Its metadata document (RFC 8414, section 2).
-    pub(crate) async fn metadata(&self) -> Result<Arc<Value>, Unavailable> {
-        self.metadata
-            .get(|_| true, discover(self.url.clone()))
-            .await
-    }
-
-    /// The keys it signs with: those that we can use, the others are passed over one by one.
-    pub(crate) async fn keys(self: Arc<Self>) -> Result<Arc<JwkSet>, String> {
-        let metadata = self.metadata().await.map_err(|error| error.reason)?;
+impl Cached<Issuer> {
+    /// The keys that it signs with, as they came (RFC 7517, section 5).
+    pub(crate) async fn keys(&self) -> Result<Vec<Value>, Arc<IssuerError>> {
+        let metadata = self.get(|_| true).await.map_err(|missing| missing.error)?;
         let url = metadata["jwks_uri"].as_str().unwrap_or_default();
-        let document = fetch(url)
-            .await
-            .map_err(|reason| format!("{url:?}: {reason}"))?;
-        let keys = document["keys"]
-            .as_array()
-            .ok_or("its key set has no keys")?;
-        let keys: Vec<_> = keys.iter().filter_map(usable).collect();
-        // Better the keys of before than none: without any, every token would look forged.
-        match keys.is_empty() {
-            true => Err("its key set has no key for RS256".to_owned()),
-            false => Ok(Arc::new(JwkSet {
-                keys,
-            })),
-        }
+        let problem = match fetch(url).await.map(|mut document| document["keys"].take()) {
+            Ok(Value::Array(keys)) => return Ok(keys),
+            Ok(_) => "it is no key set".to_owned(),
+            Err(problem) => problem,
+        };
+        Err(Arc::new(IssuerError(format!("{url:?}: {problem}"))))
     }
 }
 
-/// A key as it came, if it is one for RS256 signatures and says which one it is.
-fn usable(key: &Value) -> Option<Jwk> {
-    let rs256 = key["kty"] == "RSA"
-        && key.get("use").is_none_or(|own| own == "sig")
-        && key.get("alg").is_none_or(|own| own == "RS256")
-        && key["kid"].is_string();
-    let jwk = Jwk::deserialize(key).ok().filter(|_| rs256)?;
-    DecodingKey::from_jwk(&jwk).ok().map(|_| jwk)
-}
+impl Load for Issuer {
+    type Value = Value;
+    type Error = IssuerError;
 
-/// Tries the well-known places in turn.
-async fn discover(issuer: String) -> Result<Arc<Value>, String> {
-    let mut reasons = Vec::new();
-    for url in well_known(&issuer) {
-        match fetch(&url)
-            .await
-            .and_then(|document| check(document, &issuer))
-        {
-            Ok(document) => return Ok(Arc::new(document)),
-            Err(reason) => reasons.push(format!("{url}: {reason}")),
+    /// Tries the well-known places in turn.
+    async fn load(&self) -> Result<Value, IssuerError> {
+        let mut problems = Vec::new();
+        for url in well_known(&self.name) {
+            let problem = match fetch(&url).await {
+                // RFC 8414, section 3.3: the very issuer that we asked for, byte for byte.
+                Ok(document) if document["issuer"] == *self.name => return Ok(document),
+                Ok(other) => {
+                    format!(
+                        "it is of {}, but we are set to {:?}",
+                        other["issuer"], self.name
+                    )
+                }
+                Err(problem) => problem,
+            };
+            problems.push(format!("{url}: {problem}"));
         }
+        let problems = problems.join("; ");
+        Err(IssuerError(format!(
+            "no metadata of the issuer: {problems}"
+        )))
     }
-    Err(format!("no metadata of the issuer: {}", reasons.join("; ")))
 }
 
 /// Where the metadata may be. An issuer with a path has it inserted before the path, or after it.
 fn well_known(issuer: &str) -> Vec<String> {
-    let (origin, path) = crate::metadata::split(issuer.trim_end_matches('/'));
+    let (origin, path) = split(issuer.trim_end_matches('/'));
     let mut urls = vec![
         format!("{origin}/.well-known/oauth-authorization-server{path}"),
         format!("{origin}/.well-known/openid-configuration{path}"),
@@ -115,19 +100,6 @@ fn well_known(issuer: &str) -> Vec<String> {
     ];
     urls.dedup();
     urls
-}
-
-/// RFC 8414, section 3.3: the issuer in the document must be the one we asked for, byte for byte.
-fn check(
-    document: Value,
-    issuer: &str,
-) -> Result<Value, String> {
-    match document["issuer"].as_str() {
-        Some(own) if own == issuer => Ok(document),
-        own => Err(format!(
-            "it names the issuer {own:?}, but we are set to {issuer:?}"
-        )),
-    }
 }
 
 /// Gets a JSON document, within limits. A redirect is an answer like any other that is not 200.
@@ -147,11 +119,7 @@ async fn fetch(url: &str) -> Result<Value, String> {
 
 /// The answer as it came, but not more of it than is needed to see that it is too much.
 async fn download(url: Url) -> reqwest::Result<(StatusCode, Vec<u8>)> {
-    let client = Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(Policy::none())
-        .no_proxy()
-        .build()?;
+    let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy().build()?;
     let mut response = client.get(url).send().await?;
     let mut body = Vec::new();
     while body.len() <= MAX_DOCUMENT

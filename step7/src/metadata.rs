@@ -20,53 +20,36 @@ use serde_json::Value;
 use serde_json::json;
 use tower_http::cors;
 
-use crate::app::Server;
-use crate::app::not_found;
-use crate::cache::Unavailable;
+use crate::cache::Cached;
 use crate::config::Config;
-use crate::transport::is_loopback_origin;
+use crate::config::RESOURCE_METADATA;
+use crate::config::split;
+use crate::error::Unavailable;
+use crate::error::not_found;
+use crate::headers::is_loopback_origin;
+use crate::issuer::Issuer;
+use crate::rules::BASIC_SCOPES;
 
-pub(crate) const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const RESOURCE: &str = RESOURCE_METADATA;
 pub(crate) const RESOURCE_WITH_PATH: &str = "/.well-known/oauth-protected-resource/{*path}";
 pub(crate) const SERVER: &str = "/.well-known/oauth-authorization-server";
-
-/// The scopes to begin with. Clients ask for exactly these, and many never ask for more later.
-pub(crate) const BASIC_SCOPES: [&str; 3] = ["mcp:read", "mcp:tools", "mcp:prompts"];
-
-/// Scheme and host of a URL, and its path, which may be empty; as text, so that nothing is changed.
-pub(crate) fn split(url: &str) -> (&str, &str) {
-    let host = url.find("://").map_or(0, |at| at + "://".len());
-    let path = url[host..].find('/').map_or(url.len(), |at| host + at);
-    url.split_at(path)
-}
-
-/// The URL of our document: RFC 9728, section 3.1 inserts the well-known part before the path.
-pub(crate) fn resource_url(config: &Config) -> String {
-    let resource = config.resource();
-    let (origin, path) = split(&resource);
-    format!("{origin}{RESOURCE}{path}")
-}
 
 /// `GET /.well-known/oauth-protected-resource`, with our path behind it or without: clients try
 /// both, and the path of the endpoint, too, which a proxy may have changed. The resource in it is
 /// the configured string, byte for byte, never what `Host` says.
 pub(crate) async fn resource(
-    State(server): State<Arc<Server>>,
+    State(config): State<Arc<Config>>,
     request: Request,
 ) -> Response {
-    let resource = server.config.resource();
+    let resource = config.resource();
     let (_, own_path) = split(&resource);
-    let suffix = request
-        .uri()
-        .path()
-        .strip_prefix(RESOURCE)
-        .unwrap_or_default();
+    let suffix = request.uri().path().strip_prefix(RESOURCE).unwrap_or_default();
     if !["", "/mcp", own_path].contains(&suffix) {
-        return not_found(request).await;
+        return not_found(request).await.into_response();
     }
     Json(json!({
         "resource": resource,
-        "authorization_servers": [server.config.issuer()],
+        "authorization_servers": [config.issuer()],
         "scopes_supported": BASIC_SCOPES,
         "bearer_methods_supported": ["header"],
         "resource_name": env!("CARGO_PKG_NAME"),
@@ -77,9 +60,13 @@ pub(crate) async fn resource(
 /// `GET /.well-known/oauth-authorization-server`: the issuer's own document, for clients of MCP
 /// 2025-03-26, which look for it here. Nothing links to it.
 pub(crate) async fn authorization_server(
-    State(server): State<Arc<Server>>
+    State(issuer): State<Arc<Cached<Issuer>>>
 ) -> Result<Json<Value>, Unavailable> {
-    let metadata = server.keys.issuer.metadata().await?;
+    let metadata = issuer.get(|_| true).await;
+    let metadata = metadata.map_err(|missing| Unavailable {
+        description: "the metadata of the issuer cannot be had",
+        retry_in: missing.retry_in,
+    })?;
     Ok(Json(Value::clone(&metadata)))
 }
 

@@ -6,7 +6,14 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::ArgPredicate;
+use url::Host;
 use url::Url;
+
+/// The largest body that is read, in bytes; a larger one is answered 413.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// Where the metadata of a resource lies; its path comes behind that (RFC 9728, section 3.1).
+pub(crate) const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// What the operator decides. The doc comment of each field is its `--help` text.
 #[derive(Clone, Debug, Parser)]
@@ -32,6 +39,21 @@ pub(crate) struct Config {
     #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
     pub(crate) resource: Option<String>,
 
+    /// Accept access tokens whose header has no `typ`, as Okta and Cognito send them
+    #[arg(long, env = "MCP_ACCEPT_UNTYPED")]
+    pub(crate) accept_untyped: bool,
+
+    /// Where the roles of a user are in a token, as JSON pointers such as /groups, in their order; the
+    /// first that leads anywhere counts
+    #[arg(
+        long,
+        env = "MCP_ROLES_CLAIM",
+        value_name = "POINTER",
+        value_delimiter = ','
+    )]
+    #[arg(default_values = ["/roles", "/realm_access/roles"], value_parser = json_pointer)]
+    pub(crate) roles_claim: Vec<String>,
+
     /// How many tools one user may call in a minute, on average and at once; 0 is no limit
     #[arg(long, env = "MCP_CALLS_PER_MINUTE", default_value_t = 600)]
     pub(crate) calls_per_minute: u32,
@@ -50,9 +72,19 @@ impl Config {
         self.issuer.as_deref().unwrap_or("http://localhost:9001")
     }
 
+    /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
-        let default = || format!("http://localhost:{}/mcp", self.bind.port());
-        self.resource.clone().unwrap_or_else(default)
+        if let Some(resource) = &self.resource {
+            return resource.clone();
+        }
+        format!("http://localhost:{}/mcp", self.bind.port())
+    }
+
+    /// The URL of our metadata document.
+    pub(crate) fn resource_metadata_url(&self) -> String {
+        let resource = self.resource();
+        let (origin, path) = split(&resource);
+        format!("{origin}{RESOURCE_METADATA}{path}")
     }
 }
 
@@ -72,8 +104,32 @@ fn http_url(text: &str) -> Result<String, String> {
 /// A slash at the end makes another string, and clients disagree on whether to send it. So it is
 /// not allowed, with or without a path.
 fn resource_url(text: &str) -> Result<String, String> {
-    match text.ends_with('/') {
-        true => Err("leave out the slash at the end".to_owned()),
-        false => http_url(text),
+    if text.ends_with('/') {
+        return Err("leave out the slash at the end".to_owned());
+    }
+    http_url(text)
+}
+
+/// RFC 6901: every part of a JSON pointer begins with a slash.
+fn json_pointer(text: &str) -> Result<String, String> {
+    if text.len() < 2 || !text.starts_with('/') {
+        return Err("expected a JSON pointer, such as /groups".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Scheme and host of a URL, and its path, which may be empty; as text, so that nothing is changed.
+pub(crate) fn split(url: &str) -> (&str, &str) {
+    let host = url.find("://").map_or(0, |at| at + "://".len());
+    let path = url[host..].find('/').map_or(url.len(), |at| host + at);
+    url.split_at(path)
+}
+
+/// Whether a host can only be this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }

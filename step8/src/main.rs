@@ -10,33 +10,42 @@ mod access;
 mod app;
 mod auth;
 mod cache;
+mod call;
 mod config;
+mod error;
+mod headers;
 mod issuer;
 mod jsonrpc;
 mod keys;
 mod mcp;
 mod metadata;
 mod prompts;
+mod rules;
+mod server;
 #[cfg(test)]
 mod tests;
 mod tools;
 mod transport;
+mod verified;
 
+use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tracing::Level;
 use tracing::info;
 use tracing::warn;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::app::Server;
 use crate::config::Config;
+use crate::server::Server;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,35 +60,48 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error, from level `info` up unless `RUST_LOG` says otherwise.
+/// Logs to standard error, from level `info` up unless `RUST_LOG` says otherwise: a level
+/// (`debug`), or one for each module (`info,tower_http=debug`).
 fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(log_filter()).init();
+}
+
+/// What `RUST_LOG` asks for. The library's `EnvFilter` reads more from it, and needs a regex engine
+/// for that.
+fn log_filter() -> Targets {
+    let usual = Targets::new().with_default(Level::INFO);
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    if wanted.is_empty() {
+        return usual;
+    }
+    wanted.parse().unwrap_or_else(|error| {
+        eprintln!("warning: RUST_LOG is ignored, {error}; try RUST_LOG=debug");
+        usual
+    })
 }
 
 /// Binds, says where, and serves until a signal. The error is a sentence for the operator.
-async fn run(mut config: Config) -> Result<(), String> {
+async fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(config.bind)
         .await
         .map_err(|error| cannot_listen(&config, &error))?;
     // With port 0 the system has picked one; from here on the configuration names the real one.
-    config.bind = listener
-        .local_addr()
-        .map_err(|error| cannot_listen(&config, &error))?;
+    config.bind = listener.local_addr().map_err(|error| cannot_listen(&config, &error))?;
     let limit = config.shutdown_timeout;
-    let server = Arc::new(Server::new(config));
+    let server = Server::new(config);
     server.keys.start().await?;
     info!(
-        "{} is listening, try: curl http://{}/health",
+        "{} is listening on http://{}, clients connect to {}",
         env!("CARGO_PKG_NAME"),
         server.config.bind,
+        server.config.resource(),
     );
-    serve(listener, app::app(server), limit, stop_signal()).await
+    serve(listener, app::app(server), limit, stop_signal()).await?;
+    Ok(())
 }
 
 fn cannot_listen(
@@ -125,9 +147,7 @@ async fn serve(
 /// Resolves at ctrl-c, and on Unix at SIGTERM, which is what containers and supervisors send.
 async fn stop_signal() {
     let interrupt = async {
-        tokio::signal::ctrl_c()
-            .await
-            .expect("a process may listen for ctrl-c");
+        tokio::signal::ctrl_c().await.expect("a process may listen for ctrl-c");
     };
     #[cfg(unix)]
     let terminate = async {

@@ -12,24 +12,22 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::access;
-use crate::app::Server;
+use crate::call::Call;
 use crate::jsonrpc;
-use crate::jsonrpc::Call;
 use crate::jsonrpc::Error;
 use crate::jsonrpc::Outcome;
-use crate::mcp;
 
 /// `tools/list`: the definitions, always in the same order, so that clients can cache them.
 pub(crate) async fn list(call: &Call) -> Outcome {
-    mcp::first_page(call)?;
+    call.first_page()?;
     let mut tools = definitions();
-    tools.retain(|tool| access::could_call(&call.user, tool));
+    tools.retain(|tool| access::could_call(&call.user, tool["name"].as_str()));
     let result = json!({"tools": tools});
-    Ok(mcp::cacheable(call, result, "private"))
+    Ok(call.cacheable(result, "private"))
 }
 
-/// The longest text that `echo` returns, in bytes: a small request must not make a huge answer.
-const MAX_TEXT: usize = 1024 * 1024;
+/// The largest answer that `echo` makes, in bytes: a small request must not cost a huge answer.
+const MAX_ANSWER: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct CallParams {
@@ -40,10 +38,7 @@ struct CallParams {
 
 /// `tools/call`. An unknown name is an error of the protocol; wrong arguments are a result that the
 /// model reads, so that it can correct itself and call again.
-pub(crate) async fn call(
-    server: &Server,
-    call: &Call,
-) -> Outcome {
+pub(crate) async fn call(call: &Call) -> Outcome {
     let CallParams {
         name,
         arguments,
@@ -51,17 +46,14 @@ pub(crate) async fn call(
     let outcome = match name.as_str() {
         "echo" => parse(arguments).and_then(echo),
         "get_time" => parse(arguments).map(get_time),
-        "whoami" => parse(arguments).map(|NoArguments {}| whoami(call)),
-        "audit_log" => parse(arguments).map(|NoArguments {}| audit_log(server)),
+        "whoami" => parse(arguments).map(|none| whoami(call, none)),
+        "audit_log" => parse(arguments).map(|none| audit_log(call, none)),
         _ => {
             let message = format!("unknown tool {name:?}; tools/list names them");
             return Err(Error::new(jsonrpc::INVALID_PARAMS, message));
         }
     };
-    Ok(match outcome {
-        Ok(result) => result,
-        Err(reason) => failed(&name, &reason),
-    })
+    Ok(outcome.unwrap_or_else(|reason| failed(&name, &reason)))
 }
 
 /// The arguments as the struct that mirrors a tool's input schema.
@@ -91,11 +83,12 @@ fn echo(arguments: EchoArguments) -> Result<Value, String> {
     if !(1.0..=10.0).contains(&count) || count.fract() != 0.0 {
         return Err("repeat_count must be a whole number from 1 to 10".to_owned());
     }
-    if arguments.message.len() * count as usize > MAX_TEXT {
-        return Err("message times repeat_count must be 1 MiB or less".to_owned());
+    // The text is sent twice, and one byte of it may become six: a control character is escaped.
+    let message = json!(arguments.message).to_string();
+    if 2 * message.len() * count as usize > MAX_ANSWER {
+        return Err("the answer would be over 1 MiB: shorten message or repeat it less".to_owned());
     }
-    let repetitions = vec![arguments.message; count as usize];
-    let text = repetitions.join(" ");
+    let text = vec![arguments.message; count as usize].join(" ");
     let mut result = text_result(&text);
     result["structuredContent"] = json!({"text": text});
     Ok(result)
@@ -106,14 +99,20 @@ fn get_time(NoArguments {}: NoArguments) -> Value {
     text_result(&now.strftime("%FT%TZ").to_string())
 }
 
-fn whoami(call: &Call) -> Value {
-    let user = json!(call.user);
+fn whoami(
+    call: &Call,
+    NoArguments {}: NoArguments,
+) -> Value {
+    let user = json!(*call.user);
     text_result(&user.to_string())
 }
 
-fn audit_log(server: &Server) -> Value {
-    let decisions = server.decisions.lock().expect("no holder panics");
-    text_result(&json!({"decisions": *decisions}).to_string())
+fn audit_log(
+    call: &Call,
+    NoArguments {}: NoArguments,
+) -> Value {
+    let decisions = json!({"decisions": call.access.decisions()});
+    text_result(&decisions.to_string())
 }
 
 fn text_result(text: &str) -> Value {
