@@ -115,10 +115,7 @@ fn differences(
 
 /// The packages of the workspace that become programs.
 fn programs() -> Vec<String> {
-    let manifest: Table = fs::read_to_string(root().join("Cargo.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
+    let manifest: Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let members = manifest["workspace"]["members"].as_array().unwrap();
     let folders = members.iter().map(|member| member.as_str().unwrap());
     folders

@@ -73,11 +73,8 @@ impl Graph {
             }
         };
         for (module, file) in &files.found {
-            let used = file
-                .uses
-                .iter()
-                .map(|path| files.owner(path))
-                .filter(|owner| owner != module);
+            let used =
+                file.uses.iter().map(|path| files.owner(path)).filter(|owner| owner != module);
             let entry = self.uses.entry(name(module)).or_default();
             entry.extend(used.map(|owner| name(&owner)));
         }

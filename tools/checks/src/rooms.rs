@@ -89,11 +89,11 @@ fn picture(number: u8) -> String {
         .uses
         .keys()
         .filter(|room| !before.uses.contains_key(*room))
-        .map(|room| room.replace("::", "_"))
+        .map(|room| id(room))
         .collect();
     let mut text = String::from("```mermaid\nflowchart TD\n");
-    for (room, next) in edges(&graph) {
-        writeln!(text, "    {room} --> {next}").unwrap();
+    for (room, used) in lines(&graph) {
+        writeln!(text, "    {room} --> {}", used.join(" & ")).unwrap();
     }
     // The first step is all new: there is nothing to tell apart.
     if number > 1 && !new.is_empty() {
@@ -108,23 +108,29 @@ fn picture(number: u8) -> String {
     text
 }
 
-/// The reduced edges, breadth first from `main` on, so that the lines come in the order in which they are drawn.
-fn edges(graph: &Graph) -> Vec<(String, String)> {
+/// What each room uses, without what a longer way says already; breadth first from `main` on, so that the lines come
+/// in the order in which they are drawn.
+fn lines(graph: &Graph) -> Vec<(String, Vec<String>)> {
     let reduced = graph.reduced();
     let mut order = vec!["main"];
     let mut seen = BTreeSet::from(["main"]);
-    let mut edges = Vec::new();
+    let mut lines = Vec::new();
     let mut at = 0;
     while let Some(room) = order.get(at).copied() {
         at += 1;
-        for next in &reduced[room] {
-            edges.push((room.replace("::", "_"), next.replace("::", "_")));
-            if seen.insert(next) {
-                order.push(next);
-            }
+        let used = &reduced[room];
+        order.extend(used.iter().filter(|next| seen.insert(*next)));
+        if !used.is_empty() {
+            let names = used.iter().map(|next| id(next)).collect();
+            lines.push((id(room), names));
         }
     }
-    edges
+    lines
+}
+
+/// A room's name as Mermaid takes it: `::` would begin a style.
+fn id(room: &str) -> String {
+    room.replace("::", "_")
 }
 
 /// The part of a README between the marks, with everything before and behind it.
