@@ -128,9 +128,9 @@ fn lines(graph: &Graph) -> Vec<(String, Vec<String>)> {
     lines
 }
 
-/// A room's name as Mermaid takes it: `::` would begin a style.
+/// A room as the picture names it, by its file. Bare names would not do: `call` and `end` are words of Mermaid.
 fn id(room: &str) -> String {
-    room.replace("::", "_")
+    format!("{}.rs", room.replace("::", "/"))
 }
 
 /// The part of a README between the marks, with everything before and behind it.
