@@ -27,11 +27,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
+use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
-use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -142,7 +142,9 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The body as JSON; `null` where it is none.

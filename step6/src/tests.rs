@@ -48,7 +48,6 @@ use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
-use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -202,7 +201,9 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.

@@ -54,7 +54,6 @@ use crate::config::Config;
 use crate::prompts;
 use crate::run;
 use crate::serve;
-use crate::server::Server;
 use crate::tools;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
@@ -248,7 +247,9 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.

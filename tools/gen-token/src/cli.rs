@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 use clap::Parser;
+use gen_token::algorithm::Algorithm;
 use gen_token::token::Flaw;
 
 /// The scopes that any client may ask for; `mcp:audit` is not among them.
@@ -31,6 +32,10 @@ Examples:
   Four users at once, as $ALICE, $BOB, $ADMIN and $GUEST:
     eval \"$(cargo run -q -p gen-token -- --demo)\"
 
+  An issuer that signs otherwise: its key set, and a token of its:
+    cargo run -q -p gen-token -- --jwks --algorithm ES256 --keys-dir keys-es256 > jwks.json
+    cargo run -q -p gen-token -- --username alice --algorithm ES256 --keys-dir keys-es256
+
   A token that every server must refuse, and what is inside it:
     cargo run -q -p gen-token -- --username alice --break audience --json
 
@@ -53,13 +58,17 @@ pub(crate) struct Args {
     #[arg(long, group = "what", help_heading = "What to make (one of)")]
     pub(crate) generate_keys: bool,
 
+    /// The public key as a JSON Web Key Set, for an issuer of your own to serve
+    #[arg(long, group = "what", help_heading = "What to make (one of)")]
+    pub(crate) jwks: bool,
+
     /// Scopes, separated by commas or spaces; "" for a token without the claim
     #[arg(
         long,
         value_name = "SCOPES",
         default_value = BASIC_SCOPES,
         value_parser = words,
-        conflicts_with_all = ["demo", "generate_keys"],
+        conflicts_with_all = ["demo", "generate_keys", "jwks"],
         help_heading = "What the token says"
     )]
     pub(crate) scopes: Words,
@@ -70,7 +79,7 @@ pub(crate) struct Args {
         value_name = "ROLES",
         default_value = "user",
         value_parser = words,
-        conflicts_with_all = ["demo", "generate_keys"],
+        conflicts_with_all = ["demo", "generate_keys", "jwks"],
         help_heading = "What the token says"
     )]
     pub(crate) roles: Words,
@@ -81,7 +90,7 @@ pub(crate) struct Args {
         value_name = "TIME",
         default_value = "1h",
         value_parser = lifetime,
-        conflicts_with = "generate_keys",
+        conflicts_with_all = ["generate_keys", "jwks"],
         help_heading = "What the token says"
     )]
     pub(crate) expires_in: u64,
@@ -115,7 +124,7 @@ pub(crate) struct Args {
         value_name = "ID",
         default_value = "gen-token",
         value_parser = identifier,
-        conflicts_with = "generate_keys",
+        conflicts_with_all = ["generate_keys", "jwks"],
         help_heading = "What the token says"
     )]
     pub(crate) client_id: String,
@@ -124,14 +133,25 @@ pub(crate) struct Args {
     #[arg(
         long = "break",
         value_name = "KIND",
-        conflicts_with_all = ["demo", "generate_keys"],
+        conflicts_with_all = ["demo", "generate_keys", "jwks"],
         help_heading = "What the token says"
     )]
     pub(crate) flaw: Option<Flaw>,
 
     /// Print one JSON object instead: token, header, claims
-    #[arg(long, conflicts_with_all = ["demo", "generate_keys"], help_heading = "Output and keys")]
+    #[arg(long, conflicts_with_all = ["demo", "generate_keys", "jwks"], help_heading = "Output and keys")]
     pub(crate) json: bool,
+
+    /// How tokens are signed; keys of each kind need a --keys-dir of their own
+    #[arg(
+        long,
+        value_name = "ALG",
+        value_enum,
+        ignore_case = true,
+        default_value_t,
+        help_heading = "Output and keys"
+    )]
+    pub(crate) algorithm: Algorithm,
 
     /// Where private.pem and public.pem are, or shall be
     #[arg(
@@ -143,7 +163,7 @@ pub(crate) struct Args {
     pub(crate) keys_dir: PathBuf,
 
     /// With --generate-keys: replace the pair; every token signed so far becomes invalid
-    #[arg(long, conflicts_with_all = ["username", "demo"], help_heading = "Output and keys")]
+    #[arg(long, conflicts_with_all = ["username", "demo", "jwks"], help_heading = "Output and keys")]
     pub(crate) force: bool,
 }
 

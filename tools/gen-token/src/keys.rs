@@ -1,4 +1,4 @@
-//! The RSA key pair in `keys/`: made once, stored atomically, shared by every tool.
+//! The key pair in `keys/`: made once, stored atomically, shared by every tool.
 //!
 //! Implements the key half of RFC 7517 (the public key as a JWK) and RFC 7638 (its thumbprint,
 //! used as `kid`). Two files hold one pair: `private.pem` (PKCS#8, RFC 5958) signs, `public.pem`
@@ -9,15 +9,13 @@
 //! a `private.pem` alone, which the next load completes; one while replacing a pair leaves the old
 //! `public.pem` beside the new `private.pem`, which the next load refuses with the way out.
 //!
-//! Left out: encrypted key files, other algorithms, several keys at once (rotation is the
-//! authorization server's business).
+//! The servers' `--public-key` and the authorization server take RSA keys, for RS256; keys of other
+//! kinds are for trying out issuers that sign otherwise, each kind in a directory of its own.
+//!
+//! Left out: encrypted key files, several keys at once (rotation is the authorization server's
+//! business).
 
 use std::fmt;
-use std::fs;
-use std::fs::DirBuilder;
-use std::io;
-use std::io::Write;
-use std::path;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -27,14 +25,7 @@ use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
 use anyhow::ensure;
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::encoding::Pkcs8V1Der;
 use aws_lc_rs::error::KeyRejected;
-use aws_lc_rs::rsa;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::KeyPair as _;
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::DecodingKey;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::jwk::PublicKeyUse;
@@ -42,7 +33,14 @@ use jsonwebtoken::jwk::ThumbprintHash;
 use pem::EncodeConfig;
 use pem::LineEnding;
 use pem::Pem;
-use tempfile::NamedTempFile;
+
+use crate::algorithm::Algorithm;
+use crate::algorithm::Halves;
+use crate::algorithm::Kind;
+use crate::files::make_dir;
+use crate::files::read;
+use crate::files::replace;
+use crate::files::shown;
 
 /// File name of the private key inside the keys directory. Mode 0600.
 pub const PRIVATE_FILE: &str = "private.pem";
@@ -59,11 +57,12 @@ const PUBLIC_TAG: &str = "PUBLIC KEY";
 const LOOKS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// An RSA key pair with the names it goes by: PEM, JWK and `kid`.
+/// A key pair with the names it goes by: PEM, JWK and `kid`.
 ///
 /// `Debug` shows the `kid` only.
 #[derive(Clone)]
 pub struct KeyPair {
+    algorithm: Algorithm,
     private_pem: String,
     public_pem: String,
     signer: EncodingKey,
@@ -72,42 +71,49 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Makes a new 2048-bit pair: RFC 7518 section 3.3 wants no less for RS256.
+    /// Makes a new pair for RS256.
     pub fn generate() -> Result<Self> {
-        let key = rsa::KeyPair::generate(KeySize::Rsa2048).context("cannot make an RSA key")?;
-        Self::from_rsa(&key)
+        Self::generate_for(Algorithm::Rs256)
+    }
+
+    /// Makes a new pair for this algorithm; an RSA key has 2048 bits.
+    pub fn generate_for(algorithm: Algorithm) -> Result<Self> {
+        let halves = algorithm.kind().generate();
+        let halves = halves.with_context(|| format!("cannot make {}", algorithm.kind()))?;
+        Self::from_halves(&halves, algorithm)
     }
 
     /// Takes the pair from its private half: unencrypted PKCS#8, `-----BEGIN PRIVATE KEY-----`.
     ///
-    /// Fails for anything else, and for keys under 2048 bits.
+    /// It is for the usual algorithm of its kind of key. Fails for anything else, and for RSA keys
+    /// under 2048 bits.
     pub fn from_private_pem(pem: &str) -> Result<Self> {
         // The cause is dropped on purpose: no parser's error text may carry key material.
-        let unknown = || {
-            anyhow!(
-                "not an RSA private key in unencrypted PKCS#8 (`BEGIN PRIVATE KEY`); \
-                 `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts one"
-            )
-        };
-        let pem = pem::parse(pem).map_err(|_| unknown())?;
-        ensure!(pem.tag() == PRIVATE_TAG, unknown());
-        let key = rsa::KeyPair::from_pkcs8(pem.contents()).map_err(|error| {
-            if is_too_small(error) {
-                return anyhow!("the RSA key has fewer than 2048 bits, which RS256 needs");
+        let pem = pem::parse(pem).map_err(|_| unknown_key())?;
+        ensure!(pem.tag() == PRIVATE_TAG, unknown_key());
+        for kind in Kind::ALL {
+            match kind.read(pem.contents()) {
+                Ok(halves) => return Self::from_halves(&halves, kind.usual_algorithm()),
+                Err(error) if is_too_small(error) => {
+                    bail!("the RSA key has fewer than 2048 bits, which RS256 needs")
+                }
+                Err(_) => {}
             }
-            unknown()
-        })?;
-        Self::from_rsa(&key)
+        }
+        Err(unknown_key())
     }
 
-    fn from_rsa(key: &rsa::KeyPair) -> Result<Self> {
-        let private_der: Pkcs8V1Der<'_> = key.as_der()?;
-        let private_pem = to_pem(PRIVATE_TAG, private_der.as_ref());
-        let public_pem = to_pem(PUBLIC_TAG, key.public_key().as_der()?.as_ref());
-        let signer = EncodingKey::from_rsa_pem(private_pem.as_bytes())?;
-        let jwk = jwk_of(&public_pem)?;
+    fn from_halves(
+        halves: &Halves,
+        algorithm: Algorithm,
+    ) -> Result<Self> {
+        let private_pem = to_pem(PRIVATE_TAG, &halves.private);
+        let public_pem = to_pem(PUBLIC_TAG, &halves.public);
+        let signer = algorithm.kind().encoding_key(&private_pem)?;
+        let jwk = jwk_of(&public_pem, algorithm)?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256)?;
         Ok(Self {
+            algorithm,
             private_pem,
             public_pem,
             signer,
@@ -116,18 +122,41 @@ impl KeyPair {
         })
     }
 
+    /// The same key for this algorithm, where it is one that the key can sign.
+    fn signing(
+        mut self,
+        algorithm: Algorithm,
+    ) -> Result<Self> {
+        let (has, needs) = (self.algorithm.kind(), algorithm.kind());
+        ensure!(
+            has == needs,
+            "it is {has}, for {}, and {algorithm} needs {needs}: keep each kind of key in a \
+             --keys-dir of its own",
+            self.algorithm,
+        );
+        self.algorithm = algorithm;
+        self.jwk.common.key_algorithm = Some(algorithm.jws().into());
+        Ok(self)
+    }
+
+    /// What it signs by.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// The key's name in token headers and key sets: its RFC 7638 SHA-256 thumbprint, 43
     /// base64url characters. It follows from the key, so nobody has to agree on it.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The public key as a key set lists it: `kty`, `n`, `e`, `use: "sig"`, `alg: "RS256"`, `kid`.
+    /// The public key as a key set lists it: `kty` with the members of that type (`n` and `e`, or
+    /// `crv`, `x` and perhaps `y`), `use: "sig"`, `alg`, `kid`.
     pub fn public_jwk(&self) -> &Jwk {
         &self.jwk
     }
 
-    /// The private key in the form `jsonwebtoken` signs with, for RS256.
+    /// The private key in the form `jsonwebtoken` signs with.
     pub fn encoding_key(&self) -> &EncodingKey {
         &self.signer
     }
@@ -142,11 +171,28 @@ impl KeyPair {
         &self.private_pem
     }
 
-    /// Reads the pair in `dir`; `None` where there is none yet (or no such directory).
+    /// Reads the pair in `dir`, for RS256; `None` where there is none yet (or no such directory).
     ///
-    /// A lone `private.pem` is completed. A lone `public.pem`, or two files that are not a pair,
-    /// is an error that says how to get out of it.
+    /// A lone `private.pem` is completed. A lone `public.pem`, two files that are not a pair, or a
+    /// key of another kind is an error that says how to get out of it.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
+        Self::load_for(Algorithm::Rs256, dir)
+    }
+
+    /// Reads the pair in `dir` as [`KeyPair::load`] does, for this algorithm.
+    pub fn load_for(
+        algorithm: Algorithm,
+        dir: &Path,
+    ) -> Result<Option<Self>> {
+        let Some(pair) = Self::load_any(dir)? else {
+            return Ok(None);
+        };
+        let pair = pair.signing(algorithm);
+        let pair = pair.with_context(|| format!("cannot use {}", shown(dir, PRIVATE_FILE)))?;
+        Ok(Some(pair))
+    }
+
+    fn load_any(dir: &Path) -> Result<Option<Self>> {
         match settled(|| look(dir))? {
             Found::Nothing => Ok(None),
             Found::Pair(pair) => Ok(Some(*pair)),
@@ -164,18 +210,29 @@ impl KeyPair {
         }
     }
 
-    /// Reads the pair in `dir`, or makes one where there is none; `true` when it was made here.
+    /// Reads the pair in `dir`, or makes one where there is none, for RS256; `true` when it was
+    /// made here.
     ///
     /// Any number of processes may call this at once: one pair wins, and all return it.
     pub fn load_or_create(dir: &Path) -> Result<(Self, bool)> {
-        if let Some(pair) = Self::load(dir)? {
+        Self::load_or_create_for(Algorithm::Rs256, dir)
+    }
+
+    /// Reads or makes the pair in `dir` as [`KeyPair::load_or_create`] does, for this algorithm.
+    ///
+    /// A pair that is there and of another kind stays as it is, and is an error.
+    pub fn load_or_create_for(
+        algorithm: Algorithm,
+        dir: &Path,
+    ) -> Result<(Self, bool)> {
+        if let Some(pair) = Self::load_for(algorithm, dir)? {
             return Ok((pair, false));
         }
-        let pair = Self::generate()?;
+        let pair = Self::generate_for(algorithm)?;
         if pair.write_private(dir, false)? {
-            return Ok((publish(dir)?, true));
+            return Ok((publish(dir)?.signing(algorithm)?, true));
         }
-        let winner = Self::load(dir)?;
+        let winner = Self::load_for(algorithm, dir)?;
         let winner = winner.with_context(|| format!("{} vanished", shown(dir, PRIVATE_FILE)))?;
         Ok((winner, false))
     }
@@ -225,6 +282,13 @@ impl fmt::Debug for KeyPair {
     }
 }
 
+fn unknown_key() -> anyhow::Error {
+    anyhow!(
+        "not a private key for RS256, PS256, ES256, ES384 or EdDSA in unencrypted PKCS#8 \
+         (`BEGIN PRIVATE KEY`); `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts one"
+    )
+}
+
 /// The library tells its reasons by their names alone.
 fn is_too_small(error: KeyRejected) -> bool {
     error.to_string() == "TooSmall"
@@ -239,9 +303,12 @@ fn to_pem(
     pem::encode_config(&Pem::new(tag, der), config)
 }
 
-fn jwk_of(public_pem: &str) -> jsonwebtoken::errors::Result<Jwk> {
-    let key = DecodingKey::from_rsa_pem(public_pem.as_bytes())?;
-    Jwk::from_decoding_key(&key, Some(Algorithm::RS256))
+fn jwk_of(
+    public_pem: &str,
+    algorithm: Algorithm,
+) -> jsonwebtoken::errors::Result<Jwk> {
+    let key = algorithm.kind().decoding_key(public_pem)?;
+    Jwk::from_decoding_key(&key, Some(algorithm.jws()))
 }
 
 /// RFC 7517 section 4: what the key is for, and its name. `jsonwebtoken` leaves both open.
@@ -289,7 +356,8 @@ fn paired(
     pair: KeyPair,
     public_pem: String,
 ) -> Found {
-    let same = jwk_of(&public_pem).is_ok_and(|jwk| jwk.algorithm == pair.jwk.algorithm);
+    let public = jwk_of(&public_pem, pair.algorithm);
+    let same = public.is_ok_and(|jwk| jwk.algorithm == pair.jwk.algorithm);
     if !same {
         return Found::Mismatch;
     }
@@ -331,101 +399,34 @@ fn parse(
         .with_context(|| format!("cannot use {}", shown(dir, PRIVATE_FILE)))
 }
 
-/// `None` where the file does not exist; every other failure is an error.
-fn read(
-    dir: &Path,
-    name: &str,
-) -> Result<Option<String>> {
-    match fs::read_to_string(dir.join(name)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", shown(dir, name))),
-    }
-}
-
-/// Puts `text` in place in one rename, after it has reached the disk.
+/// A sentence for the operator where others than its owner may open the private key in `dir`.
 ///
-/// `false` where the file exists and may not be overwritten. The temporary file lies in the same
-/// directory, as a rename must not cross file systems, and has its mode from the start: changing
-/// it later would leave a moment in which others could open a private key.
-fn replace(
-    dir: &Path,
-    name: &str,
-    text: &str,
-    mode: u32,
-    overwrite: bool,
-) -> Result<bool> {
-    let written =
-        write_new(dir, text, mode).and_then(|file| persist(file, &dir.join(name), overwrite));
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot write {}", shown(dir, name))),
-    }
-}
-
-fn write_new(
-    dir: &Path,
-    text: &str,
-    mode: u32,
-) -> io::Result<NamedTempFile> {
-    let mut file = temporary(dir, mode)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-fn persist(
-    file: NamedTempFile,
-    path: &Path,
-    overwrite: bool,
-) -> io::Result<()> {
-    let kept = if overwrite {
-        file.persist(path)
-    } else {
-        file.persist_noclobber(path)
-    };
-    kept.map(drop).map_err(|failed| failed.error)
-}
-
+/// Nothing is changed, because somebody may rely on it, and whoever read the key still has it.
+/// Only unix has such modes.
 #[cfg(unix)]
-fn temporary(
-    dir: &Path,
-    mode: u32,
-) -> io::Result<NamedTempFile> {
+pub fn exposure(dir: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(dir)
+    let mode = std::fs::metadata(dir.join(PRIVATE_FILE))
+        .ok()?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o077 == 0 {
+        return None;
+    }
+    let path = shown(dir, PRIVATE_FILE);
+    Some(format!(
+        "{path} has mode {mode:04o}, so others on this machine may sign with it: `chmod 600` keeps \
+         them out, and a new key if anybody has read it"
+    ))
 }
 
-/// Without unix modes the file inherits the access rules of the directory.
+/// A sentence for the operator where others than its owner may open the private key in `dir`.
+///
+/// Only unix has such modes.
 #[cfg(not(unix))]
-fn temporary(
-    dir: &Path,
-    _mode: u32,
-) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().tempfile_in(dir)
-}
-
-#[cfg(unix)]
-fn make_dir(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn make_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(dir)
-}
-
-/// The file's full path: a relative one is no help to somebody in the wrong directory.
-fn shown(
-    dir: &Path,
-    name: &str,
-) -> String {
-    let path = dir.join(name);
-    path::absolute(&path).unwrap_or(path).display().to_string()
+pub fn exposure(_dir: &Path) -> Option<String> {
+    None
 }
 
 #[cfg(test)]

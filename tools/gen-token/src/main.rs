@@ -7,6 +7,7 @@
 mod cli;
 mod report;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use gen_token::keys::KeyPair;
 use gen_token::token;
 use gen_token::token::Claims;
 use gen_token::token::Token;
+use serde_json::json;
 
 use crate::cli::Args;
 use crate::cli::Words;
@@ -47,8 +49,11 @@ fn run(args: &Args) -> Result<()> {
     if args.generate_keys {
         return generate_keys(args);
     }
-    let (pair, created) = KeyPair::load_or_create(&args.keys_dir)?;
+    let (pair, created) = KeyPair::load_or_create_for(args.algorithm, &args.keys_dir)?;
     let origin = Origin::new(&args.keys_dir, &pair, created);
+    if args.jwks {
+        return jwks(&pair, &origin);
+    }
     if args.demo {
         return demo(args, &pair, &origin);
     }
@@ -56,9 +61,20 @@ fn run(args: &Args) -> Result<()> {
 }
 
 fn generate_keys(args: &Args) -> Result<()> {
-    let pair = KeyPair::generate()?;
+    let pair = KeyPair::generate_for(args.algorithm)?;
     pair.store(&args.keys_dir, args.force)?;
     say(&report::new_keys(&Origin::new(&args.keys_dir, &pair, true)));
+    Ok(())
+}
+
+/// RFC 7517 section 5: what an issuer serves at its `jwks_uri`.
+fn jwks(
+    pair: &KeyPair,
+    origin: &Origin,
+) -> Result<()> {
+    let set = json!({"keys": [pair.public_jwk()]});
+    print(&(serde_json::to_string_pretty(&set)? + "\n"))?;
+    say(&report::jwks(origin));
     Ok(())
 }
 
@@ -138,6 +154,7 @@ fn claims(
         scope: (!scopes.0.is_empty()).then(|| scopes.0.join(" ")),
         roles: roles.0.clone(),
         preferred_username: username.to_owned(),
+        others: BTreeMap::new(),
     })
 }
 

@@ -10,6 +10,7 @@ use std::path;
 use std::path::Path;
 use std::path::PathBuf;
 
+use gen_token::keys;
 use gen_token::keys::KeyPair;
 use gen_token::token::Flaw;
 use gen_token::token::Token;
@@ -24,7 +25,7 @@ const WHOAMI: &str =
 /// Where the signing key came from.
 pub(crate) struct Origin {
     dir: PathBuf,
-    kid: String,
+    key: String,
     created: bool,
 }
 
@@ -36,7 +37,7 @@ impl Origin {
     ) -> Self {
         Self {
             dir: path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
-            kid: pair.kid().to_owned(),
+            key: format!("{} ({})", pair.kid(), pair.algorithm()),
             created,
         }
     }
@@ -47,13 +48,25 @@ impl Origin {
         } else {
             "already there"
         };
-        row("key", &self.kid) + &row("keys in", &format!("{} ({how})", self.dir.display()))
+        let mut text = row("key", &self.key);
+        text += &row("keys in", &format!("{} ({how})", self.dir.display()));
+        if let Some(exposure) = keys::exposure(&self.dir) {
+            text += &row("WARNING", &exposure);
+        }
+        text
     }
 }
 
 pub(crate) fn new_keys(origin: &Origin) -> String {
     format!(
         "A new key pair. Servers that read it refuse what any other key signed.\n{}",
+        origin.lines()
+    )
+}
+
+pub(crate) fn jwks(origin: &Origin) -> String {
+    format!(
+        "A key set, as an issuer serves it at its jwks_uri. It holds nothing secret.\n{}",
         origin.lines()
     )
 }

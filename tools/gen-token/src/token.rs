@@ -1,4 +1,4 @@
-//! Access tokens as JWTs: one good kind, and ten that are good but for one flaw.
+//! Access tokens as JWTs: one good kind, and thirteen that are good but for one flaw.
 //!
 //! Implements RFC 9068 (the JWT profile for access tokens) in the compact form of RFC 7515
 //! section 7.1, with the `roles` claim of RFC 9068 section 2.2.3.1 and `preferred_username` of
@@ -8,6 +8,7 @@
 //!
 //! Left out: encryption, several audiences, `auth_time` and `acr` (nobody logged in).
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -17,11 +18,12 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
-use jsonwebtoken::Algorithm;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 
 use crate::keys::KeyPair;
 
@@ -35,8 +37,9 @@ const HOUR: u64 = 3600;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Header {
     /// The kind of JWT; [`ACCESS_TOKEN_TYPE`] in a good one.
-    pub typ: String,
-    /// The signature algorithm; `RS256` in a good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typ: Option<String>,
+    /// The signature algorithm; [`KeyPair::algorithm`] in a good one.
     pub alg: String,
     /// Which key verifies it: [`KeyPair::kid`] in a good one.
     pub kid: String,
@@ -70,6 +73,9 @@ pub struct Claims {
     pub roles: Vec<String>,
     /// The user's name for people. Nothing may be decided by it.
     pub preferred_username: String,
+    /// What only tokens of other kinds have; none in a good one.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Value>,
 }
 
 /// A signed token with what it says. `encoded` is a secret: whoever has it may use it.
@@ -107,6 +113,12 @@ pub enum Flaw {
     Kid,
     /// the header says that this is a logout token (logout+jwt)
     Typ,
+    /// the header does not say what kind of JWT this is
+    Untyped,
+    /// it is an ID token as Keycloak writes them: typ JWT in the header; typ ID, nonce and at_hash in the payload
+    IdToken,
+    /// it is bound to a key (cnf), of which no proof comes with it
+    Cnf,
 }
 
 impl Flaw {
@@ -123,7 +135,7 @@ impl Flaw {
         self,
         header: &mut Header,
         claims: &mut Claims,
-    ) {
+    ) -> Result<()> {
         match self {
             Self::Signature => {}
             Self::Expired => claims.exp = Some(claims.iat.saturating_sub(HOUR)),
@@ -135,18 +147,38 @@ impl Flaw {
             Self::AlgNone => "none".clone_into(&mut header.alg),
             Self::Hs256 => "HS256".clone_into(&mut header.alg),
             Self::Kid => "no-such-key".clone_into(&mut header.kid),
-            Self::Typ => "logout+jwt".clone_into(&mut header.typ),
+            Self::Typ => header.typ = Some("logout+jwt".to_owned()),
+            Self::Untyped => header.typ = None,
+            Self::IdToken => {
+                // This type alone is accepted, because Keycloak's access tokens have it, too.
+                header.typ = Some("JWT".to_owned());
+                claims.add("typ", json!("ID"));
+                claims.add("nonce", json!(random::<16>()?));
+                claims.add("at_hash", json!(random::<16>()?));
+            }
+            Self::Cnf => claims.add("cnf", json!({"jkt": random::<32>()?})),
         }
+        Ok(())
     }
 }
 
-/// Signs `claims` as an access token: RS256, `typ: at+jwt`.
+impl Claims {
+    fn add(
+        &mut self,
+        name: &str,
+        value: Value,
+    ) {
+        self.others.insert(name.to_owned(), value);
+    }
+}
+
+/// Signs `claims` as an access token, by the key's algorithm: `typ: at+jwt`.
 pub fn sign(
     pair: &KeyPair,
     claims: Claims,
 ) -> Result<Token> {
     let header = good_header(pair);
-    assemble(header, claims, |message| rs256(pair, message))
+    assemble(header, claims, |message| signature(pair, message))
 }
 
 /// Signs `claims` as [`sign`] does, but for one flaw.
@@ -156,19 +188,19 @@ pub fn sign_flawed(
     flaw: Flaw,
 ) -> Result<Token> {
     let mut header = good_header(pair);
-    flaw.spoil(&mut header, &mut claims);
+    flaw.spoil(&mut header, &mut claims)?;
     assemble(header, claims, |message| match flaw {
-        Flaw::Signature => flip_one_bit(&rs256(pair, message)?),
+        Flaw::Signature => flip_one_bit(&signature(pair, message)?),
         Flaw::AlgNone => Ok(String::new()),
         Flaw::Hs256 => hs256(pair, message),
-        _ => rs256(pair, message),
+        _ => signature(pair, message),
     })
 }
 
 fn good_header(pair: &KeyPair) -> Header {
     Header {
-        typ: ACCESS_TOKEN_TYPE.to_owned(),
-        alg: "RS256".to_owned(),
+        typ: Some(ACCESS_TOKEN_TYPE.to_owned()),
+        alg: pair.algorithm().to_string(),
         kid: pair.kid().to_owned(),
     }
 }
@@ -177,10 +209,10 @@ fn good_header(pair: &KeyPair) -> Header {
 fn assemble(
     header: Header,
     claims: Claims,
-    signature: impl FnOnce(&str) -> Result<String>,
+    sign: impl FnOnce(&str) -> Result<String>,
 ) -> Result<Token> {
     let message = format!("{}.{}", part(&header)?, part(&claims)?);
-    let signature = signature(&message)?;
+    let signature = sign(&message)?;
     Ok(Token {
         encoded: format!("{message}.{signature}"),
         header,
@@ -192,14 +224,14 @@ fn part(value: &impl Serialize) -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(value)?))
 }
 
-fn rs256(
+fn signature(
     pair: &KeyPair,
     message: &str,
 ) -> Result<String> {
     Ok(crypto::sign(
         message.as_bytes(),
         pair.encoding_key(),
-        Algorithm::RS256,
+        pair.algorithm().jws(),
     )?)
 }
 
@@ -210,7 +242,11 @@ fn hs256(
     message: &str,
 ) -> Result<String> {
     let secret = EncodingKey::from_secret(pair.public_pem().as_bytes());
-    Ok(crypto::sign(message.as_bytes(), &secret, Algorithm::HS256)?)
+    Ok(crypto::sign(
+        message.as_bytes(),
+        &secret,
+        jsonwebtoken::Algorithm::HS256,
+    )?)
 }
 
 /// The bit is taken from the middle: the last base64url character also holds bits that decode to
@@ -231,7 +267,12 @@ pub fn now() -> u64 {
 
 /// A fresh `jti`: 128 random bits, 22 base64url characters.
 pub fn new_jti() -> Result<String> {
-    let mut bytes = [0; 16];
+    random::<16>()
+}
+
+/// So many random bytes, in base64url.
+fn random<const COUNT: usize>() -> Result<String> {
+    let mut bytes = [0; COUNT];
     rand::fill(&mut bytes).context("the system gives no random bytes")?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

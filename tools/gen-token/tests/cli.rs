@@ -3,6 +3,7 @@
 //! Keys are slow to make, so most tests share one pair and copy it into their own directory.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "clippy knows test functions, but not their helpers in this file"
 )]
@@ -18,8 +19,10 @@ use std::process::Output;
 use std::process::Stdio;
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::ValueEnum;
 use gen_token::keys::KeyPair;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
@@ -27,6 +30,7 @@ use jsonwebtoken::Validation;
 use jsonwebtoken::crypto;
 use serde_json::Map;
 use serde_json::Value;
+use serde_json::json;
 use tempfile::TempDir;
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
@@ -133,6 +137,29 @@ fn the_first_run_makes_the_keys_and_the_second_uses_them() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_private_key_that_others_may_read_is_used_with_a_warning_and_kept_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir_with_keys();
+    let path = dir.path().join("keys/private.pem");
+    for (bits, warned) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
+        for what in [&["--username", "alice"][..], &["--demo"], &["--jwks"]] {
+            let output = run(&dir, what);
+            assert_eq!(status(&output), 0, "{}", stderr(&output));
+            let warnings = stderr(&output)
+                .lines()
+                .filter(|line| line.contains("WARNING"));
+            let named = warnings
+                .filter(|line| line.contains(&format!("{bits:04o}")))
+                .count();
+            assert_eq!(named, usize::from(warned), "{bits:o}: {}", stderr(&output));
+            assert_eq!(mode(&path), bits);
+        }
+    }
+}
+
 #[test]
 fn eight_first_runs_at_once_agree_on_one_pair() {
     let dir = empty_dir();
@@ -228,7 +255,7 @@ fn a_good_token_passes_a_strict_check() {
     assert_eq!(claims["preferred_username"], "alice");
     assert_eq!(claims["client_id"], "gen-token");
     assert_eq!(claims["scope"], "mcp:read mcp:tools mcp:prompts");
-    assert_eq!(claims["roles"], serde_json::json!(["user"]));
+    assert_eq!(claims["roles"], json!(["user"]));
     assert_eq!(claims["iat"], claims["nbf"]);
     assert_eq!(
         claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
@@ -259,7 +286,7 @@ fn flags_end_up_in_the_claims() {
     let claims = claims(&token(&dir, &flags));
     assert_eq!(claims["sub"], "root");
     assert_eq!(claims["scope"], "mcp:read mcp:audit");
-    assert_eq!(claims["roles"], serde_json::json!(["admin", "user"]));
+    assert_eq!(claims["roles"], json!(["admin", "user"]));
     assert_eq!(claims["iss"], "https://i.example/");
     assert_eq!(claims["aud"], "https://r.example");
     assert_eq!(claims["client_id"], "c1");
@@ -344,7 +371,7 @@ fn demo_prints_four_users_as_shell_assignments() {
             "{variable}"
         );
         assert_eq!(claims["sub"], name);
-        assert_eq!(claims["roles"], serde_json::json!([role]));
+        assert_eq!(claims["roles"], json!([role]));
         assert_eq!(claims["scope"], scope);
     }
 }
@@ -371,7 +398,155 @@ fn demo_is_fit_for_eval_in_a_shell() {
     assert_eq!(subjects, ["alice", "bob", "admin", "guest"]);
 }
 
-/// Header and claims without what differs between any two tokens: times count from `iat`.
+/// One key pair for each algorithm.
+static KEYS: LazyLock<Vec<KeyPair>> = LazyLock::new(|| {
+    let kinds = gen_token::algorithm::Algorithm::value_variants();
+    let make = |algorithm| KeyPair::generate_for(algorithm).unwrap();
+    kinds.iter().copied().map(make).collect()
+});
+
+/// A key of a set, as a server reads it, with the algorithm that it names.
+fn verifier(jwk: &Value) -> (DecodingKey, Algorithm) {
+    let key = DecodingKey::from_jwk(&serde_json::from_value(jwk.clone()).unwrap()).unwrap();
+    (key, jwk["alg"].as_str().unwrap().parse().unwrap())
+}
+
+/// RFC 7638 section 3.2 and RFC 8037 section 2: what of a key makes its thumbprint.
+fn thumbprint(jwk: &Map<String, Value>) -> String {
+    let members: &[&str] = match jwk["kty"].as_str().unwrap() {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        other => panic!("no such kty: {other}"),
+    };
+    // A map of serde_json is sorted by name, as the RFC wants it.
+    let map: Map<_, _> = members
+        .iter()
+        .map(|name| ((*name).to_owned(), jwk[*name].clone()))
+        .collect();
+    let text = serde_json::to_vec(&map).unwrap();
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &text))
+}
+
+/// The only key of the set that `--jwks` prints.
+fn published(
+    dir: &TempDir,
+    algorithm: &str,
+) -> Map<String, Value> {
+    let output = run(dir, &["--jwks", "--algorithm", algorithm]);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let set: Map<String, Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(set.keys().collect::<Vec<_>>(), ["keys"]);
+    let keys = set["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1);
+    keys[0].as_object().unwrap().clone()
+}
+
+#[test]
+fn a_key_set_has_the_public_members_and_names_its_key_by_the_thumbprint() {
+    let members = [
+        ("RS256", "RSA", &["n", "e"][..]),
+        ("PS256", "RSA", &["n", "e"]),
+        ("ES256", "EC", &["crv", "x", "y"]),
+        ("ES384", "EC", &["crv", "x", "y"]),
+        ("EdDSA", "OKP", &["crv", "x"]),
+    ];
+    for (algorithm, kty, members) in members {
+        let jwk = published(&empty_dir(), algorithm);
+        let common = ["kty", "use", "alg", "kid"];
+        let expected: BTreeSet<_> = common.iter().chain(members).copied().collect();
+        assert_eq!(
+            jwk.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            expected
+        );
+        assert_eq!(jwk["kty"], kty);
+        assert_eq!(jwk["use"], "sig");
+        assert_eq!(jwk["alg"], algorithm);
+        assert_eq!(jwk["kid"], thumbprint(&jwk));
+    }
+}
+
+#[test]
+fn every_algorithm_signs_what_its_key_set_verifies() {
+    let lengths = [
+        ("RS256", 256),
+        ("PS256", 256),
+        ("ES256", 64),
+        ("ES384", 96),
+        ("EdDSA", 64),
+    ];
+    for (name, length) in lengths {
+        let dir = empty_dir();
+        let token = token(&dir, &["--username", "alice", "--algorithm", name]);
+        #[cfg(unix)]
+        assert_eq!(mode(&dir.path().join("keys/private.pem")), 0o600);
+        let jwk = published(&dir, name);
+        let (header, claims) = decoded(&token);
+        assert_eq!(header["alg"], name);
+        assert_eq!(header["kid"], jwk["kid"]);
+        assert_eq!(claims["sub"], "alice");
+        let (key, algorithm) = verifier(&jwk.into());
+        assert!(verifies(&token, &key, algorithm), "{name}");
+        let signature = token.rsplit('.').next().unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap().len(), length);
+    }
+}
+
+#[test]
+fn a_directory_with_a_key_of_another_kind_is_left_alone() {
+    let kinds = ["RS256", "ES256", "ES384", "EdDSA"];
+    for (there, wanted) in kinds
+        .iter()
+        .flat_map(|one| kinds.map(|other| (*one, other)))
+    {
+        if there == wanted {
+            continue;
+        }
+        let pair = KEYS
+            .iter()
+            .find(|pair| pair.algorithm().to_string() == there);
+        let dir = empty_dir();
+        pair.unwrap()
+            .store(&dir.path().join("keys"), false)
+            .unwrap();
+        let before = (read(&dir, "private.pem"), read(&dir, "public.pem"));
+        for what in [
+            &["--username", "alice"][..],
+            &["--jwks"],
+            &["--demo"],
+            &["--generate-keys"],
+        ] {
+            let output = run(&dir, &[what, &["--algorithm", wanted]].concat());
+            assert_refused(&output);
+            assert_eq!(
+                (read(&dir, "private.pem"), read(&dir, "public.pem")),
+                before
+            );
+        }
+        let output = run(&dir, &["--jwks", "--algorithm", wanted]);
+        assert!(stderr(&output).contains(there) && stderr(&output).contains(wanted));
+    }
+}
+
+#[test]
+fn force_replaces_a_key_of_another_kind() {
+    let dir = dir_with_keys();
+    let es256 = ["--algorithm", "ES256"];
+    let replaced = run(
+        &dir,
+        &[&["--generate-keys", "--force"], &es256[..]].concat(),
+    );
+    assert_eq!(status(&replaced), 0, "{}", stderr(&replaced));
+    let (header, _) = decoded(&token(
+        &dir,
+        &[&["--username", "alice"], &es256[..]].concat(),
+    ));
+    assert_eq!(header["alg"], "ES256");
+    assert_refused(&run(&dir, &["--username", "alice"]));
+}
+
+/// Header and claims without what differs between any two tokens: times count from `iat`, and of
+/// what is random only the length is left.
 fn comparable(token: &str) -> BTreeMap<String, Value> {
     let (header, mut claims) = decoded(token);
     let issued = claims["iat"].as_i64().unwrap();
@@ -381,84 +556,113 @@ fn comparable(token: &str) -> BTreeMap<String, Value> {
         }
     }
     claims.remove("jti");
-    header.into_iter().chain(claims).collect()
+    let mut claims = Value::Object(claims);
+    for random in ["/nonce", "/at_hash", "/cnf/jkt"] {
+        if let Some(value) = claims.pointer_mut(random) {
+            *value = Value::from(value.as_str().unwrap().len());
+        }
+    }
+    let named = |part: &'static str, value: Value| {
+        let members = value.as_object().unwrap().clone();
+        members
+            .into_iter()
+            .map(move |(name, value)| (format!("{part} {name}"), value))
+    };
+    named("header", Value::Object(header))
+        .chain(named("payload", claims))
+        .collect()
 }
 
 /// What a kind does to a token.
 struct Effect {
     kind: &'static str,
-    /// The one member that changes, with its new value; `null` for absent.
-    change: Option<(&'static str, Value)>,
-    /// Whether the RS256 signature is right all the same.
+    /// The members that change, with their new values; `null` for absent.
+    changes: Vec<(&'static str, Value)>,
+    /// Whether the signature is right all the same.
     signed: bool,
 }
 
 fn effects() -> Vec<Effect> {
-    let effect = |kind, signed, name, value| Effect {
+    let unsigned = |kind, changes| Effect {
         kind,
-        change: Some((name, value)),
-        signed,
+        changes,
+        signed: false,
     };
+    let content = |kind, changes| Effect {
+        kind,
+        changes,
+        signed: true,
+    };
+    let other_issuer = json!("http://localhost:9001.evil.example");
+    let other_audience = json!("http://localhost:9000/mcp-other");
+    let id_token = vec![
+        ("header typ", json!("JWT")),
+        ("payload typ", json!("ID")),
+        ("payload nonce", json!(22)),
+        ("payload at_hash", json!(22)),
+    ];
     vec![
-        Effect {
-            kind: "signature",
-            change: None,
-            signed: false,
-        },
-        effect("expired", true, "exp", Value::from(-3600)),
-        effect("not-yet-valid", true, "nbf", Value::from(3600)),
-        effect("no-expiry", true, "exp", Value::Null),
-        effect(
-            "issuer",
-            true,
-            "iss",
-            Value::from("http://localhost:9001.evil.example"),
-        ),
-        effect(
-            "audience",
-            true,
-            "aud",
-            Value::from("http://localhost:9000/mcp-other"),
-        ),
-        effect("alg-none", false, "alg", Value::from("none")),
-        effect("hs256", false, "alg", Value::from("HS256")),
-        effect("kid", true, "kid", Value::from("no-such-key")),
-        effect("typ", true, "typ", Value::from("logout+jwt")),
+        unsigned("signature", vec![]),
+        unsigned("alg-none", vec![("header alg", json!("none"))]),
+        unsigned("hs256", vec![("header alg", json!("HS256"))]),
+        content("expired", vec![("payload exp", json!(-3600))]),
+        content("not-yet-valid", vec![("payload nbf", json!(3600))]),
+        content("no-expiry", vec![("payload exp", Value::Null)]),
+        content("issuer", vec![("payload iss", other_issuer)]),
+        content("audience", vec![("payload aud", other_audience)]),
+        content("kid", vec![("header kid", json!("no-such-key"))]),
+        content("typ", vec![("header typ", json!("logout+jwt"))]),
+        content("untyped", vec![("header typ", Value::Null)]),
+        content("id-token", id_token),
+        content("cnf", vec![("payload cnf", json!({"jkt": 43}))]),
     ]
 }
 
 #[test]
-fn each_break_kind_differs_from_a_good_token_in_one_thing() {
-    let dir = dir_with_keys();
-    let good = comparable(&token(&dir, &["--username", "alice"]));
-    for Effect {
-        kind,
-        change,
-        signed,
-    } in effects()
-    {
-        let flawed = token(&dir, &["--username", "alice", "--break", kind]);
-        let mut expected = good.clone();
-        match change {
-            None => {}
-            Some((name, Value::Null)) => drop(expected.remove(name)),
-            Some((name, value)) => drop(expected.insert(name.to_owned(), value)),
+fn each_break_kind_differs_from_a_good_token_in_its_flaw_alone() {
+    for pair in &*KEYS {
+        let dir = empty_dir();
+        pair.store(&dir.path().join("keys"), false).unwrap();
+        let algorithm = pair.algorithm().to_string();
+        let alice = ["--username", "alice", "--algorithm", &algorithm];
+        let good = comparable(&token(&dir, &alice));
+        let (key, jws) = verifier(&json!(pair.public_jwk()));
+        for effect in effects() {
+            let context = format!("{algorithm}, {}", effect.kind);
+            let flawed = token(&dir, &[&alice[..], &["--break", effect.kind]].concat());
+            let mut expected = good.clone();
+            for (name, value) in effect.changes {
+                match value {
+                    Value::Null => drop(expected.remove(name)),
+                    value => drop(expected.insert(name.to_owned(), value)),
+                }
+            }
+            assert_eq!(comparable(&flawed), expected, "{context}");
+            assert_eq!(verifies(&flawed, &key, jws), effect.signed, "{context}");
         }
-        assert_eq!(comparable(&flawed), expected, "{kind}");
-        assert_eq!(
-            verifies(&flawed, &public_key(), Algorithm::RS256),
-            signed,
-            "{kind}"
-        );
     }
 }
 
 #[test]
 fn hs256_takes_the_bytes_of_public_pem_as_the_secret() {
-    let dir = dir_with_keys();
-    let secret = DecodingKey::from_secret(read(&dir, "public.pem").as_bytes());
-    let flawed = token(&dir, &["--username", "alice", "--break", "hs256"]);
-    assert!(verifies(&flawed, &secret, Algorithm::HS256));
+    for pair in &*KEYS {
+        let dir = empty_dir();
+        pair.store(&dir.path().join("keys"), false).unwrap();
+        let algorithm = pair.algorithm().to_string();
+        let secret = DecodingKey::from_secret(read(&dir, "public.pem").as_bytes());
+        let flags = [
+            "--username",
+            "alice",
+            "--break",
+            "hs256",
+            "--algorithm",
+            &algorithm,
+        ];
+        assert!(
+            verifies(&token(&dir, &flags), &secret, Algorithm::HS256),
+            "{algorithm}"
+        );
+    }
 }
 
 #[test]
@@ -577,6 +781,8 @@ fn help_names_every_flag_and_every_kind() {
         "resource",
         "client-id",
         "break",
+        "jwks",
+        "algorithm",
         "json",
         "keys-dir",
         "force",

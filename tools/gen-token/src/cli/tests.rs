@@ -1,6 +1,7 @@
 //! Which flags and values are taken, and which are not.
 
 use clap::CommandFactory;
+use clap::ValueEnum;
 use clap::error::ErrorKind;
 
 use super::*;
@@ -97,7 +98,10 @@ fn identifiers_are_kept_byte_for_byte() {
 #[test]
 fn one_thing_is_made_at_a_time() {
     assert_eq!(parse(&[]).unwrap_err(), ErrorKind::MissingRequiredArgument);
-    let conflicts: [&[&str]; 6] = [
+    let conflicts: [&[&str]; 9] = [
+        &["--jwks", "--demo"],
+        &["--jwks", "--json"],
+        &["--jwks", "--expires-in", "1h"],
         &["--username", "alice", "--demo"],
         &["--demo", "--generate-keys"],
         &["--demo", "--scopes", "mcp:read"],
@@ -117,6 +121,23 @@ fn one_thing_is_made_at_a_time() {
 #[test]
 fn the_role_does_not_follow_from_the_name() {
     assert_eq!(parse(&["--username", "admin"]).unwrap().roles.0, ["user"]);
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, ErrorKind> {
+    parse(&["--jwks", "--algorithm", name]).map(|args| args.algorithm)
+}
+
+#[test]
+fn an_algorithm_is_named_as_in_a_header_in_any_case() {
+    for known in Algorithm::value_variants() {
+        assert_eq!(algorithm(&known.to_string()), Ok(*known));
+        assert_eq!(algorithm(&known.to_string().to_lowercase()), Ok(*known));
+    }
+    // The servers accept neither.
+    for name in ["RS384", "HS256"] {
+        assert_eq!(algorithm(name), Err(ErrorKind::InvalidValue), "{name}");
+    }
+    assert_eq!(parse(&["--jwks"]).unwrap().algorithm, Algorithm::Rs256);
 }
 
 #[test]

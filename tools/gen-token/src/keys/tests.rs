@@ -1,7 +1,11 @@
 //! The pair on disk and its names. One key is made for all tests that only need "a key".
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::LazyLock;
+
+use clap::ValueEnum;
+use jsonwebtoken::DecodingKey;
 
 use super::*;
 
@@ -72,11 +76,11 @@ fn both_halves_come_back_from_the_private_pem() {
 
 #[test]
 fn what_the_pair_signs_its_public_pem_verifies() {
-    let signature =
-        jsonwebtoken::crypto::sign(b"message", KEY.encoding_key(), Algorithm::RS256).unwrap();
+    let algorithm = jsonwebtoken::Algorithm::RS256;
+    let signature = jsonwebtoken::crypto::sign(b"message", KEY.encoding_key(), algorithm).unwrap();
     let verified = |pair: &KeyPair| {
         let key = DecodingKey::from_rsa_pem(pair.public_pem().as_bytes()).unwrap();
-        jsonwebtoken::crypto::verify(&signature, b"message", &key, Algorithm::RS256).unwrap()
+        jsonwebtoken::crypto::verify(&signature, b"message", &key, algorithm).unwrap()
     };
     assert!(verified(&KEY));
     assert!(!verified(&OTHER));
@@ -96,6 +100,47 @@ fn what_is_not_a_private_key_is_refused_with_the_way_out() {
         let error = KeyPair::from_private_pem(pem).unwrap_err();
         assert!(error.to_string().contains("openssl pkcs8"), "{error}");
     }
+}
+
+#[test]
+fn a_key_of_every_kind_comes_back_from_its_private_pem() {
+    for algorithm in Algorithm::value_variants() {
+        let pair = KeyPair::generate_for(*algorithm).unwrap();
+        let again = KeyPair::from_private_pem(pair.private_pem()).unwrap();
+        assert_eq!(again.algorithm().kind(), algorithm.kind());
+        assert_eq!(again.private_pem(), pair.private_pem(), "{algorithm}");
+        assert_eq!(again.public_pem(), pair.public_pem(), "{algorithm}");
+        assert_eq!(again.kid(), pair.kid(), "{algorithm}");
+    }
+}
+
+#[test]
+fn an_rsa_key_is_for_rs256_and_on_demand_for_ps256() {
+    let dir = dir();
+    KEY.store(dir.path(), false).unwrap();
+    for algorithm in [Algorithm::Rs256, Algorithm::Ps256] {
+        let pair = KeyPair::load_for(algorithm, dir.path()).unwrap().unwrap();
+        assert_eq!(pair.algorithm(), algorithm);
+        assert_eq!(pair.kid(), KEY.kid());
+        let jwk = serde_json::to_value(pair.public_jwk()).unwrap();
+        assert_eq!(jwk["alg"], algorithm.to_string());
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused_and_kept() {
+    let dir = dir();
+    let pair = KeyPair::generate_for(Algorithm::Es256).unwrap();
+    pair.store(dir.path(), false).unwrap();
+    for algorithm in [Algorithm::Rs256, Algorithm::Es384, Algorithm::EdDsa] {
+        let error = KeyPair::load_or_create_for(algorithm, dir.path()).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("an EC key on P-256, for ES256"), "{error}");
+        assert!(error.contains(&algorithm.kind().to_string()), "{error}");
+    }
+    KeyPair::load(dir.path()).unwrap_err();
+    let kept = fs::read_to_string(dir.path().join(PRIVATE_FILE)).unwrap();
+    assert_eq!(kept, pair.private_pem());
 }
 
 /// Made by `openssl genpkey` for this test alone: 1024 bits, which no library here makes any more.

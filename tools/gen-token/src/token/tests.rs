@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
@@ -23,6 +24,7 @@ fn claims() -> Claims {
         scope: Some("mcp:read mcp:tools".to_owned()),
         roles: vec!["user".to_owned()],
         preferred_username: "alice".to_owned(),
+        others: BTreeMap::new(),
     }
 }
 
@@ -114,6 +116,8 @@ fn each_flaw_of_content_changes_one_member_and_keeps_the_signature_right() {
         (Flaw::Audience, "aud"),
         (Flaw::Kid, "kid"),
         (Flaw::Typ, "typ"),
+        (Flaw::Untyped, "typ"),
+        (Flaw::Cnf, "cnf"),
     ];
     for (flaw, member) in flaws {
         assert_eq!(
@@ -126,6 +130,17 @@ fn each_flaw_of_content_changes_one_member_and_keeps_the_signature_right() {
             "{flaw:?}"
         );
     }
+}
+
+#[test]
+fn an_id_token_is_typed_in_header_and_payload() {
+    let token = sign_flawed(&KEY, claims(), Flaw::IdToken).unwrap().encoded;
+    let parts = parts(&token);
+    assert_eq!(json(parts[0])["typ"], "JWT");
+    assert_eq!(json(parts[1])["typ"], "ID");
+    let changed = ["typ", "nonce", "at_hash"].map(str::to_owned);
+    assert_eq!(differences(Flaw::IdToken), BTreeSet::from(changed));
+    assert!(rs256_verifies(&token));
 }
 
 #[test]
