@@ -5,12 +5,12 @@
 #   scripts/demo.sh           builds, shows, cleans up
 #   scripts/demo.sh --keep    leaves the servers running, and says how to connect a real client
 #
-# Needs bash, curl and the Rust toolchain. Everything it makes lies in a folder of its own, which goes away at the end,
+# Needs bash, curl, a C compiler and the Rust toolchain. Everything it makes lies in a folder of its own, which goes away at the end,
 # except for what cargo builds.
 set -u
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+# shellcheck source-path=SCRIPTDIR source=toolchain.sh
+. "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 KEEP=no
 CHILDREN=
 SCRATCH=
@@ -34,14 +34,14 @@ for argument; do
     esac
 done
 
+# Says what went wrong. A blank line first: where nobody reads on (`| head`), it ends the demo before it accuses anybody.
 die() {
+    echo
     echo "$*" >&2
     exit 1
 }
 
-for tool in curl cargo; do
-    command -v "$tool" >/dev/null 2>&1 || die "$tool is missing: install it and run this again."
-done
+need rust cc curl
 
 # Runs on every exit, also on ctrl-c, and keeps the status. It ends its own children, by their ids.
 on_exit() {
@@ -105,8 +105,13 @@ start() {
 }
 
 client() {
+    local status
     printf '$ mcp-client %s\n' "$*"
-    "$TARGET/debug/mcp-client" "$@"
+    "$TARGET/debug/mcp-client" "$@" </dev/null
+    status=$?
+    # Nobody reads its output any more, and so nobody reads ours.
+    [ "$status" -ne 141 ] || exit 141
+    return "$status"
 }
 
 title "Building (the first time takes a few minutes; cargo shows how far it is)"

@@ -27,7 +27,10 @@ for argument; do
 done
 [ -n "$step" ] || usage
 
-root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source-path=SCRIPTDIR source=toolchain.sh
+. "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
+need git
+root=$ROOT
 old=step$((step - 1))
 new=step$step
 for folder in "$old" "$new"; do

@@ -21,7 +21,8 @@
 #   empty                           no body at all
 # Every `json` and `where` also demands that the answer holds no null member: clients refuse those.
 #
-# Needs bash (3.2 is enough), curl and the Rust toolchain. Without jq it builds jaq once, into the target folder.
+# Needs bash (3.2 is enough), curl, a C compiler and the Rust toolchain; toolchain.sh looks for them. Without jq it builds
+# jaq once, into the target folder.
 
 set -u
 # One language for sorting, messages and character classes, wherever this runs.
@@ -31,9 +32,17 @@ unset MCP_BIND MCP_PUBLIC_KEY MCP_ISSUER MCP_RESOURCE MCP_CALLS_PER_MINUTE RUST_
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 export NO_COLOR=1
 
-ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
-case $TARGET in /*) ;; *) TARGET=$PWD/$TARGET ;; esac
+# Nothing here waits for somebody at a terminal.
+exec </dev/null
+
+# shellcheck source-path=SCRIPTDIR source=toolchain.sh
+. "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
+# Before anything is made that would have to be cleaned up.
+need curl:7.82
+# Whoever brings the binaries along needs no Rust.
+[ -n "${CHECKS_BIN-}" ] || need rust cc
+find_jq
+
 # Where the binaries are. Whoever names another place has built them, and they are taken as they are.
 BIN=${CHECKS_BIN:-$TARGET/debug}
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/mcp-checks.XXXXXX") || exit 1
@@ -42,6 +51,7 @@ BODY=$SCRATCH/body
 
 PASSED=0
 FAILED=0
+SKIPPED=0
 FINISHED=no
 CHILDREN=
 SERVERS=0
@@ -83,7 +93,7 @@ on_exit() {
     if [ "$FINISHED" = no ]; then
         FAILED=$((FAILED + 1))
         echo "not ok $((PASSED + FAILED)) - the script runs to its end"
-        echo "$PASSED passed, $FAILED failed"
+        sum
     fi
     if [ "$status" -eq 0 ] && [ "$FAILED" -gt 0 ]; then
         status=1
@@ -97,9 +107,29 @@ trap 'exit 143' TERM
 # The last words of a script that was not cut short. A script without a single check has proved nothing.
 finish() {
     FINISHED=yes
-    echo "$PASSED passed, $FAILED failed"
-    [ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
+    sum
+    [ "$FAILED" -eq 0 ] && [ "$((PASSED + SKIPPED))" -gt 0 ]
     exit
+}
+
+# The last line. Nothing that was skipped hides behind what passed.
+sum() {
+    if [ "$SKIPPED" -eq 0 ]; then
+        echo "$PASSED passed, $FAILED failed"
+    else
+        echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+    fi
+}
+
+# skip WHAT WHY: for what lives on packages from elsewhere. On a person's machine they may be missing; in CI the script
+# installs them, so what then cannot run is a failure.
+skip() {
+    if [ -n "${CI-}" ]; then
+        fail "$1 (not skipped, because CI is set: $2)"
+    else
+        SKIPPED=$((SKIPPED + 1))
+        echo "# skipped: $1: $2"
+    fi
 }
 
 die() {
@@ -119,18 +149,32 @@ eventually() {
     done
 }
 
-# jq, or what does the same.
-find_jq() {
-    JQ=$TARGET/jaq-tools/bin/jaq
-    if command -v jq >/dev/null 2>&1; then
-        JQ=jq
-    elif command -v jaq >/dev/null 2>&1; then
-        JQ=jaq
-    elif ! [ -x "$JQ" ]; then
-        echo "# no jq here: building jaq once, into $TARGET/jaq-tools" >&2
-        cargo install --quiet --locked --root "$TARGET/jaq-tools" --target-dir "$TARGET/jaq-build" jaq@3.1.2 ||
-            die "jq is missing and jaq could not be built: install jq (apt-get install jq, brew install jq)."
+# provide TOOL PACKAGE..: whether the tool is here; in CI, after installing these packages of Debian if it is not.
+provide() {
+    local tool=$1 sudo=
+    shift
+    here "$tool" && return
+    [ -n "${CI-}" ] && here apt-get || return 1
+    [ "$(id -u)" -eq 0 ] || sudo='sudo -n'
+    echo "# installing $*"
+    {
+        $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@"
+    } >"$SCRATCH/apt.log" 2>&1 || tail -n 3 "$SCRATCH/apt.log"
+    hash -r
+    here "$tool"
+}
+
+# Node 22, which some packages need: the one that is here, or that of the npm package `node`, put into the target
+# folder once. Its folder comes first in PATH from here on.
+provide_node() {
+    local folder=$TARGET/node22
+    provide npm nodejs npm || return 1
+    case $(node --version 2>/dev/null) in v2[2-9].* | v[3-9][0-9].*) return ;; esac
+    if ! [ -x "$folder/node_modules/.bin/node" ]; then
+        npm install --prefix "$folder" --no-audit --no-fund --silent node@22 >"$SCRATCH/npm.log" 2>&1 || return 1
     fi
+    PATH=$folder/node_modules/.bin:$PATH
+    hash -r
 }
 
 # build PACKAGE..: makes the binaries that are tested, from what the source says now.
@@ -143,11 +187,6 @@ build() {
     # shellcheck disable=SC2086
     (cd "$ROOT" && cargo build --locked --quiet --target-dir "$TARGET" $packages) || die "cargo build$packages failed."
 }
-
-for tool in curl cargo; do
-    command -v "$tool" >/dev/null 2>&1 || die "$tool is missing: install it and run this again."
-done
-find_jq
 
 # ---- servers ----------------------------------------------------------------------------------------------------
 

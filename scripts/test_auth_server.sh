@@ -12,7 +12,7 @@ EXCEPTIONS=
 
 CALLBACK=http://127.0.0.1:5000/callback
 RESOURCE=http://localhost:9000/mcp
-VERIFIER=a-verifier-of-at-least-43-characters-0123456789
+VERIFIER='a-verifier-of-at-least-43-characters-0123456789'
 # base64url(SHA-256(VERIFIER)), RFC 7636 section 4.2.
 CHALLENGE=wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs
 

@@ -123,6 +123,78 @@ scripts() {
     check "an earlier step" is "$("$ROOT/scripts/test_step2.sh" 1 2>/dev/null | tail -n 1)" '0 passed, 1 failed'
 }
 
+# on_a_machine_with SCRIPT TOOL[=VERSION]..: how a script ends where only these tools are, what it says, and whether it
+# had anything compiled.
+on_a_machine_with() {
+    local script=$1 tool status machine=$SCRATCH/machine
+    shift
+    rm -rf "$machine" "$SCRATCH/compiled"
+    mkdir "$machine"
+    for tool in bash basename cat chmod cut date dirname env find grep head id mkdir mktemp rm sed sleep sort tail tr uname wc; do
+        ln -s "$(command -v "$tool")" "$machine/$tool"
+    done
+    for tool; do
+        case $tool in
+        cargo) printf '#!/bin/sh\n[ "$1" = --version ] || : >"%s"\n' "$SCRATCH/compiled" >"$machine/cargo" ;;
+        *=*) printf '#!/bin/sh\necho "%s %s"\n' "${tool%%=*}" "${tool#*=}" >"$machine/${tool%%=*}" ;;
+        *) printf '#!/bin/sh\n' >"$machine/$tool" ;;
+        esac
+        chmod +x "$machine/${tool%%=*}"
+    done
+    # shellcheck disable=SC2086 # with its arguments
+    env -u CHECKS_BIN -u CI PATH="$machine" "$ROOT"/scripts/$script >"$SCRATCH/said" 2>&1 </dev/null
+    status=$?
+    [ -e "$SCRATCH/compiled" ] && echo "something was compiled"
+    echo "$status: $(cat "$SCRATCH/said")"
+}
+
+tools() {
+    local script wanted good='curl=7.88.1 git=2.39.2 rustc=1.95.0 cargo cc apt-get jq'
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml")
+    check "the version of Rust that is wanted stands in Cargo.toml" [ -n "$wanted" ]
+    for script in demo.sh test_all.sh test_step1.sh test_auth_server.sh test_workspace.sh readme_commands.sh break_it.sh; do
+        # shellcheck disable=SC2086 # words
+        check "$script: a Rust that is too old is one sentence" is \
+            "$(on_a_machine_with "$script" ${good/1.95.0/1.65.0})" \
+            "1: this needs Rust $wanted or newer, you have 1.65; install it with rustup (https://rustup.rs)"
+        # shellcheck disable=SC2086
+        check "$script: no Rust at all is one sentence" is "$(on_a_machine_with "$script" ${good/rustc=1.95.0 cargo/})" \
+            "1: this needs Rust $wanted or newer, and there is none; install it with rustup (https://rustup.rs)"
+        # shellcheck disable=SC2086
+        check "$script: no C compiler is one sentence" is "$(on_a_machine_with "$script" ${good/cc/})" \
+            "1: this needs a C compiler, and there is none; install one: apt-get install gcc libc6-dev"
+    done
+    for script in test_all.sh test_step1.sh; do
+        # shellcheck disable=SC2086
+        check "$script: no curl is one sentence" is "$(on_a_machine_with "$script" ${good/curl=7.88.1/})" \
+            "1: this needs curl 7.82 or newer, and there is none; install it: apt-get install curl"
+        # shellcheck disable=SC2086
+        check "$script: a curl that is too old is one sentence" is "$(on_a_machine_with "$script" ${good/7.88.1/7.74.0})" \
+            "1: this needs curl 7.82 or newer, you have 7.74; install a newer one: apt-get install curl, or from https://curl.se/download.html"
+    done
+    # shellcheck disable=SC2086
+    check "demo.sh: no curl is one sentence" is "$(on_a_machine_with demo.sh ${good/curl=7.88.1/})" \
+        "1: this needs curl, and there is none; install it: apt-get install curl"
+    for script in test_all.sh 'diff_step.sh 6'; do
+        # shellcheck disable=SC2086
+        check "$script: no git is one sentence" is "$(on_a_machine_with "$script" ${good/git=2.39.2/})" \
+            "1: this needs git, and there is none; install it: apt-get install git"
+    done
+    check "all that is missing is named at once" is "$(on_a_machine_with test_all.sh jq | grep -c 'this needs')" 4
+    check "a version is older by its numbers, not by its letters" eval \
+        'is_older 1.9 1.95 && is_older 7.9 7.82 && is_older 0.99 1.0 && is_older "" 1.0 && ! is_older 1.95 1.95 && ! is_older 8.0 7.82 && ! is_older 2.1 1.95'
+}
+
+skips() {
+    check "what is skipped is counted" is "$(CI='' ends 'check one true; skip two because; finish')" \
+        '0 1 passed, 0 failed, 1 skipped'
+    check "everything may be skipped" is "$(CI='' ends 'skip one because; finish')" '0 0 passed, 0 failed, 1 skipped'
+    check "in CI nothing may be skipped" is "$(CI=true ends 'check one true; skip two because; finish')" \
+        '1 1 passed, 1 failed'
+    check "no script reads from the terminal" is \
+        "$(ends 'read -r line && check two false; check one true; finish' <<<'a line')" '0 1 passed, 0 failed'
+}
+
 exceptions() {
     EXCEPTIONS='|changed|'
     get /health
@@ -151,5 +223,7 @@ conditions
 challenges
 failed_requests
 scripts
+tools
+skips
 exceptions
 finish

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # mcp-client against an authorization server of other make: oidc-provider from npm, a certified OpenID provider.
-# Needs Node and npm; without them, or if npm cannot install it, it says so and checks nothing. The package is installed once, into the target folder.
+# Needs npm; without it, or if npm cannot install the package, it is skipped and counted; with CI=true that is a failure.
+# The package is installed once, into the target folder.
 # shellcheck disable=SC2317 # functions that `check` and `eventually` call are called all right
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,22 +9,19 @@
 EXCEPTIONS=
 INSTALLED=$TARGET/oidc-provider
 
-skip() {
-    echo "# skipped: $1"
-    FINISHED=yes
-    exit 0
+give_up() {
+    skip 'oidc-provider' "$1"
+    finish
 }
 
-if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-    skip 'oidc-provider: node and npm are not here (https://nodejs.org)'
-fi
+provide_node || give_up 'there is no Node 22, and no npm that could install it (https://nodejs.org)'
 
 build step8 mcp-client
 
 if ! [ -d "$INSTALLED/node_modules/oidc-provider" ]; then
     mkdir -p "$INSTALLED"
     npm install --prefix "$INSTALLED" --no-audit --no-fund oidc-provider@9 >"$SCRATCH/npm.log" 2>&1 ||
-        skip "oidc-provider: npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
+        give_up "npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
 fi
 # Node looks for packages beside the script.
 cp "$ROOT/scripts/clients/oidc_provider.mjs" "$INSTALLED/provider.mjs"

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use auth_server::config::Settings;
 use clap::Parser;
 use clap::Subcommand;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A small OAuth 2.1 authorization server for development and workshops
 #[derive(Parser)]
@@ -33,13 +36,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(true)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    start_log();
     match run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,6 +44,33 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to standard error, from level `info` up unless `RUST_LOG` says otherwise: a level
+/// (`debug`), or one for each module (`info,tower_http=debug`).
+fn start_log() {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(true)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(log_filter())
+        .init();
+}
+
+/// What `RUST_LOG` asks for. `EnvFilter` would also read spans and fields from it, and brings a
+/// regex engine along for that.
+fn log_filter() -> Targets {
+    let usual = Targets::new().with_default(Level::INFO);
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    if wanted.is_empty() {
+        return usual;
+    }
+    wanted.parse().unwrap_or_else(|error| {
+        eprintln!("warning: RUST_LOG is ignored, {error}; try RUST_LOG=debug");
+        usual
+    })
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

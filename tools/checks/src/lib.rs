@@ -13,9 +13,15 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod features;
+#[cfg(test)]
+mod graph;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod metadata;
+#[cfg(test)]
+mod rooms;
 #[cfg(test)]
 mod sdk;
 #[cfg(test)]
