@@ -133,7 +133,7 @@ impl Auth {
         headers: &HeaderMap,
     ) -> Result<Arc<User>, Refusal> {
         let token = bearer_token(headers)?;
-        if let Ok(set) = self.keys.current().await
+        if let Some(set) = self.keys.fresh()
             && let Some(user) = self.verified.get(token, &set, Timestamp::now())
         {
             return Ok(user);
