@@ -8,7 +8,6 @@ mod lifecycle;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -27,11 +26,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -87,7 +86,7 @@ fn config() -> Config {
 
 /// A server with these settings.
 fn serving(config: Config) -> Router {
-    app(Arc::new(Server::new(config)))
+    app(Server::new(config))
 }
 
 fn router() -> Router {
@@ -142,9 +141,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The body as JSON; `null` where it is none.

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -34,11 +33,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -94,7 +93,7 @@ fn config() -> Config {
 
 /// A server with these settings.
 fn serving(config: Config) -> Router {
-    app(Arc::new(Server::new(config)))
+    app(Server::new(config))
 }
 
 fn router() -> Router {
@@ -149,9 +148,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -310,7 +307,7 @@ async fn expect(
 }
 
 /// The longest body that is read, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 256 * 1024;
 
 /// A ping that is this long, in bytes.
 fn ping_of(length: usize) -> String {

@@ -16,7 +16,6 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -43,11 +42,11 @@ use tower::ServiceExt;
 use tracing::Level;
 
 use self::tokens::*;
-use crate::app::Server;
 use crate::app::app;
 use crate::config::Config;
 use crate::run;
 use crate::serve;
+use crate::server::Server;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -146,7 +145,7 @@ fn urls_of(argument: &str) -> Option<[String; 2]> {
 
 /// A server with these settings.
 fn serving(config: Config) -> Router {
-    app(Arc::new(Server::new(config)))
+    app(Server::new(config))
 }
 
 fn router() -> Router {
@@ -201,9 +200,7 @@ impl Answer {
         &self,
         name: &str,
     ) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of the JSON-RPC error; 0 where there is none.
@@ -426,9 +423,7 @@ fn prompt_of(result: &Value) -> &str {
 /// The names of tools, prompts or arguments, in their order.
 fn names(definitions: &Value) -> Vec<&str> {
     let definitions = definitions.as_array().unwrap().iter();
-    definitions
-        .map(|one| one["name"].as_str().unwrap())
-        .collect()
+    definitions.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
 /// A text for people: there, and not empty.
@@ -437,7 +432,7 @@ fn is_text(value: &Value) -> bool {
 }
 
 /// The longest body that is read, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 256 * 1024;
 
 /// A ping that is this long, in bytes.
 fn ping_of(length: usize) -> String {

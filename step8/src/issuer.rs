@@ -53,8 +53,9 @@ impl Cached<Issuer> {
     pub(crate) async fn keys(&self) -> Result<Vec<Value>, Arc<IssuerError>> {
         let metadata = self.get(|_| true).await.map_err(|missing| missing.error)?;
         let url = metadata["jwks_uri"].as_str().unwrap_or_default();
-        let problem = match fetch(url).await.map(|mut document| document["keys"].take()) {
-            Ok(Value::Array(keys)) => return Ok(keys),
+        let document = fetch(url).await;
+        let problem = match document.map(|mut document| document.get_mut("keys").map(Value::take)) {
+            Ok(Some(Value::Array(keys))) => return Ok(keys),
             Ok(_) => "it is no key set".to_owned(),
             Err(problem) => problem,
         };

@@ -49,11 +49,8 @@ pub(super) fn pem(
     der: &[u8],
 ) -> String {
     let base64 = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = base64
-        .as_bytes()
-        .chunks(64)
-        .map(|line| str::from_utf8(line).unwrap())
-        .collect();
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
     format!(
         "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
         lines.join("\n")
@@ -160,8 +157,7 @@ pub(super) fn sign_with(
     let input = signing_input(jose, payload);
     let mut signature = vec![0; key.public_modulus_len()];
     let random = SystemRandom::new();
-    key.sign(padding, &random, input.as_bytes(), &mut signature)
-        .unwrap();
+    key.sign(padding, &random, input.as_bytes(), &mut signature).unwrap();
     format!("{input}.{}", base64url(&signature))
 }
 
@@ -218,10 +214,7 @@ pub(super) async fn status_of(
 pub(super) fn challenge(answer: &Answer) -> BTreeMap<String, String> {
     let header = answer.header("www-authenticate");
     let parameters = header.strip_prefix("Bearer ").unwrap_or_default();
-    let pairs = parameters
-        .strip_suffix('"')
-        .unwrap_or_default()
-        .split("\", ");
+    let pairs = parameters.strip_suffix('"').unwrap_or_default().split("\", ");
     pairs
         .filter_map(|pair| pair.split_once("=\""))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

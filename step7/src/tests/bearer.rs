@@ -427,10 +427,7 @@ fn a_url_in_the_settings_is_kept_as_it_is_written() {
     let bad = "/mcp ftp://localhost/mcp http:/localhost/mcp http:///mcp http://localhost:65536/mcp \
                http://user@localhost/mcp http://localhost/\" http://localhost\\mcp \
                http://localhost/\u{e9} http://localhost/mcp? http://localhost/mcp#";
-    for url in bad
-        .split(' ')
-        .chain(["", "http://localhost/a b", "http://localhost/\r\nx"])
-    {
+    for url in bad.split(' ').chain(["", "http://localhost/a b", "http://localhost/\r\nx"]) {
         for flag in ["--resource", "--issuer"] {
             assert_eq!(urls_of(&format!("{flag}={url}")), None, "{flag} {url:?}");
         }

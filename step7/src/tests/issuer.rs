@@ -44,9 +44,7 @@ impl Issuer {
             _clock: hold_clock(),
         });
         issuer.come_up(&[&KEY]);
-        let routes = Router::new()
-            .fallback(Self::answer)
-            .with_state(issuer.clone());
+        let routes = Router::new().fallback(Self::answer).with_state(issuer.clone());
         tokio::spawn(async { axum::serve(listener, routes).await });
         issuer
     }
@@ -56,9 +54,7 @@ impl Issuer {
         uri: Uri,
     ) -> Response {
         let path = uri.path();
-        issuer
-            .visits
-            .send_modify(|visits| visits.push(path.to_owned()));
+        issuer.visits.send_modify(|visits| visits.push(path.to_owned()));
         let mut held = issuer.held.subscribe();
         held.wait_for(|held| !held).await.unwrap();
         let page = issuer.pages.lock().unwrap().get(path).cloned();

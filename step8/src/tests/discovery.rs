@@ -156,9 +156,7 @@ async fn a_document_that_names_another_issuer_is_refused() {
         let ours = format!("{:?}", issuer.url);
         let own = own.as_str().unwrap_or_default();
         let has_both = |line: &String| line.contains(&ours) && line.contains(own);
-        let warned = log
-            .iter()
-            .find(|line| line.contains(" WARN ") && has_both(line));
+        let warned = log.iter().find(|line| line.contains(" WARN ") && has_both(line));
         assert!(warned.is_some(), "{own:?}: {log:?}");
     }
     issuer.show(SERVER_METADATA, &without(issuer.metadata(), "issuer"));
