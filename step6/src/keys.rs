@@ -100,7 +100,8 @@ impl Keys {
     pub(crate) async fn age(&self) -> Option<Duration> {
         // A source that hangs must not make this server look dead.
         let keys = timeout(HEALTH_PATIENCE, self.cache.get(|_| true)).await;
-        keys.is_ok_and(|keys| keys.is_ok()).then(|| self.cache.age())
+        keys.is_ok_and(|keys| keys.is_ok_and(|set| !set.keys.is_empty()))
+            .then(|| self.cache.age())
     }
 
     /// Says in the log where the keys come from. A file that is not there may come later; one that

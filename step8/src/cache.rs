@@ -93,13 +93,16 @@ impl<S: Load> Cached<S> {
         }
         let usable = |state: &State<S>| state.newest(self.rules.usable_for, &good);
         // With a good value at hand nobody waits long for a newer one, or at all while loads fail.
-        let patience = match self.state() {
-            state if usable(&state).is_none() => Duration::MAX,
-            state if state.error.is_some() => Duration::ZERO,
-            _ => PATIENCE,
-        };
-        // The load goes on, also where its caller does not wait for its end.
-        let _ = timeout(patience, self.renew()).await;
+        let old = usable(&self.state());
+        if let Some(old) = old {
+            let failing = self.state().error.is_some();
+            let patience = if failing { Duration::ZERO } else { PATIENCE };
+            // The load goes on without us.
+            if timeout(patience, self.renew()).await.is_err() {
+                return Ok(old);
+            }
+        }
+        self.renew().await;
         let retry_in = self.retry_in();
         let state = self.state();
         match &state.error {
