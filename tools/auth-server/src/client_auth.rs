@@ -59,7 +59,7 @@ async fn proves(
         (Some(SecretHash::Sha256(hash)), Some(secret)) => {
             secret::same(hash, &secret::sha256(secret))
         }
-        (Some(SecretHash::Argon2(hash)), Some(secret)) => state.users.matches(hash, secret).await,
+        (Some(SecretHash::Argon2(hash)), Some(secret)) => state.secrets.matches(hash, secret).await,
         (None, Some(_)) | (Some(_), None) => false,
     }
 }

@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::passwords;
 use crate::redirect;
-use crate::users;
 
 /// Most redirect URIs that one client may have.
 pub(crate) const MAX_REDIRECT_URIS: usize = 10;
@@ -190,7 +190,7 @@ impl Entry {
         }
         let hash = self.client_secret_hash;
         ensure!(
-            hash.as_deref().is_none_or(users::is_hash),
+            hash.as_deref().is_none_or(passwords::is_hash),
             "the client_secret_hash of {id:?} is not an argon2 hash: make one with \
              `cargo run -p auth-server -- hash-password`"
         );

@@ -5,7 +5,7 @@
 //!
 //! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `token`,
 //!   `register`, `revoke`, `introspect`, `userinfo`, `pages`
-//! - what it is about: `clients`, `cimd`, `redirect`, `users`, `scopes`, `resource`
+//! - what it is about: `clients`, `cimd`, `redirect`, `users`, `passwords`, `scopes`, `resource`
 //! - what it rests on: `config`, `store`, `keys`, `mint`, `session`, `limits`, `audit`,
 //!   `clock`, `secret`, `net`, `params`, `error`
 //!
@@ -33,6 +33,7 @@ mod mint;
 mod net;
 mod pages;
 mod params;
+mod passwords;
 mod redirect;
 mod register;
 mod resource;

@@ -20,9 +20,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::Settings;
 use crate::keys;
+use crate::passwords;
 use crate::state::AppState;
 use crate::store::Store;
-use crate::users;
 use crate::users::DEMO;
 
 /// How long requests in flight may take once the server is told to stop.
@@ -214,6 +214,6 @@ pub fn hash_password() -> Result<()> {
     if password.is_empty() {
         bail!("the password is empty: type it, or pipe it in");
     }
-    println!("{}", users::hash(password)?);
+    println!("{}", passwords::hash(password)?);
     Ok(())
 }

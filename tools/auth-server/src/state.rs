@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::Keyring;
 use crate::limits::PerMinute;
+use crate::passwords::Checker;
 use crate::secret::Sealer;
 use crate::store;
 use crate::store::Store;
@@ -35,6 +36,9 @@ pub(crate) struct Inner {
     pub(crate) made_keys: bool,
     pub(crate) users: Arc<Users>,
     pub(crate) preregistered: Preregistered,
+    /// Checks the secrets of pre-registered clients, apart from the users' passwords: neither
+    /// waits for the other.
+    pub(crate) secrets: Checker,
     pub(crate) documents: Documents,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) throttle: Throttle,
@@ -51,6 +55,9 @@ impl std::ops::Deref for AppState {
         &self.0
     }
 }
+
+/// Client secrets checked at once.
+const PARALLEL_SECRETS: usize = 2;
 
 /// How long a replaced key stays published after the last token it signed: clocks differ.
 const KEY_LEEWAY: i64 = 60;
@@ -75,6 +82,7 @@ impl AppState {
             made_keys,
             users: Arc::new(users),
             preregistered,
+            secrets: Checker::new(PARALLEL_SECRETS),
             documents: Documents::new(settings.allow_loopback_client_metadata),
             sealer: Arc::new(Sealer::new(&seal_key)),
             throttle: Throttle::default(),

@@ -284,7 +284,7 @@ fn with_clients(text: &str) -> Result<Server, String> {
 
 #[tokio::test]
 async fn pre_registered_clients_work() {
-    let hash = crate::users::hash("a secret").unwrap();
+    let hash = crate::passwords::hash("a secret").unwrap();
     let server = with_clients(&CLIENTS.replace("HASH", &hash)).unwrap();
     let body = server.login("alice", "workshop", &[]).await;
     assert_eq!(body["token_type"], "Bearer");

@@ -188,7 +188,7 @@ fn with_users(text: &str) -> Result<Server, String> {
 
 #[tokio::test]
 async fn a_users_file_replaces_the_demo_users() {
-    let hash = crate::users::hash("carol").unwrap();
+    let hash = crate::passwords::hash("carol").unwrap();
     let server = with_users(&USERS.replace("HASH", &hash)).unwrap();
     let client = server.register().await;
     let query = request(&client, &[]);
@@ -222,7 +222,7 @@ async fn a_users_file_replaces_the_demo_users() {
 
 #[test]
 fn a_bad_users_file_is_one_clear_sentence() {
-    let hash = crate::users::hash("x").unwrap();
+    let hash = crate::passwords::hash("x").unwrap();
     let good = USERS.replace("HASH", &hash);
     for (text, expected) in [
         (USERS.to_owned(), "hash-password"),
@@ -238,7 +238,7 @@ fn a_bad_users_file_is_one_clear_sentence() {
 
 #[tokio::test]
 async fn a_user_who_is_gone_cannot_refresh_and_a_lesser_role_shrinks_the_scope() {
-    let hash = crate::users::hash("carol").unwrap();
+    let hash = crate::passwords::hash("carol").unwrap();
     let server = with_users(&USERS.replace("HASH", &hash)).unwrap();
     let client = server.register().await;
     let body = server
