@@ -4,6 +4,9 @@
 //! this server rotates to is written there, so both tools sign with the same key. The database
 //! keeps the next key (published before it signs, so that every cache knows it in time) and the
 //! old ones (published until the last token they signed has expired).
+//!
+//! A key that somebody else puts into the directory ends all others at once: whoever replaces a
+//! key by hand, with `gen-token --generate-keys --force`, does not trust the old one any more.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use rusqlite::Transaction;
 use crate::store;
 use crate::store::Store;
 use crate::store::keys::Next;
+use crate::store::keys::Succession;
 
 /// The keys in force. Readers get a consistent pair of signer and published set.
 pub(crate) struct Keyring {
@@ -117,7 +121,7 @@ impl Keyring {
         now: i64,
     ) -> Result<()> {
         let old_until = now + self.retention;
-        let published = store
+        let (succession, published) = store
             .run_now(|tx| settle(tx, &signer, old_until, now))
             .map_err(to_anyhow)?;
         let ring = Ring {
@@ -128,8 +132,15 @@ impl Keyring {
             signer,
             seen,
         };
-        if ring.signer.kid() != self.ring().signer.kid() {
-            tracing::info!(kid = ring.signer.kid(), "a new key signs from now on");
+        let kid = ring.signer.kid();
+        match succession {
+            Succession::Same => {}
+            Succession::InTurn => tracing::info!(kid, "the next key signs from now on"),
+            Succession::ByHand => tracing::warn!(
+                kid,
+                "the signing key was replaced by hand: the old ones are withdrawn, and tokens \
+                 signed with them are refused"
+            ),
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
@@ -141,9 +152,9 @@ fn settle(
     signer: &KeyPair,
     old_until: i64,
     now: i64,
-) -> rusqlite::Result<Vec<String>> {
-    store::keys::set_current(tx, signer.kid(), &jwk_text(signer), old_until)?;
-    store::keys::published(tx, now)
+) -> rusqlite::Result<(Succession, Vec<String>)> {
+    let succession = store::keys::set_current(tx, signer.kid(), &jwk_text(signer), old_until)?;
+    Ok((succession, store::keys::published(tx, now)?))
 }
 
 /// Makes the next key and puts it in line; the running server publishes it within a second.
