@@ -69,6 +69,11 @@ pub struct Settings {
     #[arg(long, env = "AUTH_REFRESH_TTL", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(1..=31_536_000))]
     pub refresh_ttl: i64,
 
+    /// How long a client can go on refreshing before the user has to be asked again, however often
+    /// it does
+    #[arg(long, env = "AUTH_GRANT_TTL", default_value_t = 7_776_000, value_parser = clap::value_parser!(i64).range(1..=315_360_000))]
+    pub grant_ttl: i64,
+
     /// How long a rotated refresh token still works, until its successor is used
     #[arg(long, env = "AUTH_REFRESH_GRACE", default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=3_600))]
     pub refresh_grace: i64,

@@ -176,6 +176,7 @@ async fn approve(
         code_hash: secret::sha256(&code),
         client_id: request.client.id.clone(),
         username: session.user.username.clone(),
+        credential: session.user.credential.clone(),
         redirect_uri: request.back.redirect_uri.clone(),
         redirect_given: request.redirect_given,
         challenge: request.challenge.clone(),

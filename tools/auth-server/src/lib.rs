@@ -12,6 +12,7 @@
 //! Left out: everything a production server needs beyond the protocol, such as account recovery,
 //! second factors, key storage in hardware, several replicas, and administration.
 
+mod access;
 mod app;
 mod audit;
 mod authorize;
@@ -35,6 +36,7 @@ mod pages;
 mod params;
 mod passwords;
 mod redirect;
+mod refresh_token;
 mod register;
 mod resource;
 mod revoke;
@@ -50,7 +52,9 @@ mod userinfo;
 mod users;
 
 use app::app;
+pub use server::Revoked;
 pub use server::hash_password;
+pub use server::revoke;
 pub use server::rotate_keys;
 pub use server::serve;
 

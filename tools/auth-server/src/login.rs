@@ -90,7 +90,7 @@ async fn sign_in(
         user: &user.username,
         ..Default::default()
     });
-    let cookie = session::start(state, &user.username).await?;
+    let cookie = session::start(state, &form.headers, &user).await?;
     let cookies = AppendHeaders([(header::SET_COOKIE, cookie.to_string())]);
     Ok((cookies, back_to_authorize(state, form)?).into_response())
 }

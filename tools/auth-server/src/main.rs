@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use auth_server::Revoked;
 use auth_server::config::Settings;
+use clap::ArgGroup;
 use clap::Parser;
 use clap::Subcommand;
 use tracing::Level;
@@ -28,6 +30,16 @@ enum Command {
         /// Seconds for which the new key is published before it signs
         #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(i64).range(0..=86_400))]
         lead: i64,
+    },
+    /// Take back everything that a user or a client was given; also while the server runs
+    #[command(group(ArgGroup::new("whose").required(true).args(["user", "client"])))]
+    Revoke {
+        /// Sign this user out everywhere, and end what clients were granted in that name
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// End what users granted to this client, and its registration
+        #[arg(long, value_name = "ID")]
+        client: Option<String>,
     },
     /// Read a password from standard input and print its hash, for the users or clients file
     HashPassword,
@@ -79,6 +91,17 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::RotateKeys {
             lead,
         }) => auth_server::rotate_keys(&cli.settings, lead),
+        Some(Command::Revoke {
+            user: Some(user),
+            ..
+        }) => auth_server::revoke(&cli.settings, &Revoked::User(&user)),
+        Some(Command::Revoke {
+            client: Some(client),
+            ..
+        }) => auth_server::revoke(&cli.settings, &Revoked::Client(&client)),
+        Some(Command::Revoke {
+            ..
+        }) => anyhow::bail!("name a --user or a --client"),
         Some(Command::HashPassword) => auth_server::hash_password(),
     }
 }

@@ -127,6 +127,7 @@ pub(crate) struct Claims {
     pub(crate) aud: Value,
     pub(crate) exp: i64,
     pub(crate) iat: i64,
+    nbf: Option<i64>,
     pub(crate) jti: String,
     pub(crate) client_id: String,
     #[serde(default)]
@@ -150,7 +151,8 @@ pub(crate) fn read_access(
         .ok()?
         .claims;
     let ours = typed && claims.iss == issuer && !claims.sub.is_empty();
-    (ours && claims.exp > now).then_some(claims)
+    let in_time = claims.exp > now && claims.nbf.is_none_or(|nbf| nbf <= now);
+    (ours && in_time).then_some(claims)
 }
 
 /// Signature only: the time is told by this server's own clock, and the audience is not us.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::anyhow;
 use anyhow::bail;
 use anyhow::ensure;
 use tokio::net::TcpListener;
@@ -22,7 +23,9 @@ use crate::config::Settings;
 use crate::keys;
 use crate::passwords;
 use crate::state::AppState;
+use crate::store;
 use crate::store::Store;
+use crate::store::withdrawal::Withdrawn;
 use crate::users::DEMO;
 
 /// How long requests in flight may take once the server is told to stop.
@@ -188,12 +191,7 @@ pub fn rotate_keys(
     settings: &Settings,
     lead: i64,
 ) -> Result<()> {
-    ensure!(
-        settings.data.exists(),
-        "there is no database {}: name the server's with --data, or start it once",
-        settings.data.display()
-    );
-    let store = Store::open_shared(&settings.data)?;
+    let store = open_existing(settings)?;
     match keys::put_next(&store, Clock::default().now() + lead)? {
         Some(kid) => {
             eprintln!("the new key is published from now on and signs in {lead} seconds:");
@@ -202,6 +200,51 @@ pub fn rotate_keys(
         }
         None => bail!("a new key is in line already: wait until it has taken over"),
     }
+}
+
+/// Whose everything `revoke` takes back.
+pub enum Revoked<'a> {
+    /// A user, by name.
+    User(&'a str),
+    /// A client, by its `client_id`.
+    Client(&'a str),
+}
+
+/// `revoke`: ends sessions, codes and grants in the database, beside a running server, for which
+/// that counts from the next request on. Says on standard output how much there was.
+pub fn revoke(
+    settings: &Settings,
+    whose: &Revoked<'_>,
+) -> Result<()> {
+    let store = open_existing(settings)?;
+    let now = Clock::default().now();
+    let withdrawn = store.run_now(|tx| match whose {
+        Revoked::User(name) => store::withdrawal::of_user(tx, name, now),
+        Revoked::Client(id) => store::withdrawal::of_client(tx, id, now),
+    });
+    let withdrawn = withdrawn.map_err(|error| anyhow!("{error}"))?;
+    let (kind, name) = match whose {
+        Revoked::User(name) => ("user", name),
+        Revoked::Client(id) => ("client", id),
+    };
+    println!(
+        "{kind} {name:?}: {} sessions, {} codes and {} grants ended",
+        withdrawn.sessions, withdrawn.codes, withdrawn.grants
+    );
+    if withdrawn == Withdrawn::default() {
+        eprintln!("nothing was in force; is that how the name is written?");
+    }
+    Ok(())
+}
+
+/// The database of a server that has run.
+fn open_existing(settings: &Settings) -> Result<Store> {
+    ensure!(
+        settings.data.exists(),
+        "there is no database {}: name the server's with --data, or start it once",
+        settings.data.display()
+    );
+    Store::open_shared(&settings.data)
 }
 
 /// `hash-password`: reads one line from standard input, prints its argon2 hash.

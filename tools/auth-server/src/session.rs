@@ -58,28 +58,43 @@ pub(crate) async fn find(
         .store
         .run(move |tx| store::sessions::find(tx, &hash, now))
         .await?;
-    // A user who is no longer in the file has no session either.
-    Ok(row.and_then(|row| {
-        Some(Session {
-            id,
-            user: state.users.get(&row.username)?,
-            signed_in_at: row.signed_in_at,
-        })
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    // A user who is no longer in the file, or has another password, has no session either.
+    let user = state.users.get(&row.username);
+    let user = user.filter(|user| user.credential == row.credential);
+    Ok(user.map(|user| Session {
+        id,
+        user,
+        signed_in_at: row.signed_in_at,
     }))
 }
 
 /// Starts a session under a fresh id (a known id from before the login would let whoever planted
-/// it share the session) and returns its cookie.
+/// it share the session) and returns its cookie. The browser's session until now is over.
 pub(crate) async fn start(
     state: &AppState,
-    username: &str,
+    headers: &HeaderMap,
+    user: &User,
 ) -> Result<Cookie<'static>, StoreError> {
+    let before = cookie(&state.config, headers, SESSION).map(|id| secret::sha256(&id));
     let id = secret::random();
-    let (hash, name, now) = (secret::sha256(&id), username.to_owned(), state.now());
+    let (hash, now) = (secret::sha256(&id), state.now());
     let expires_at = now + state.config.settings.session_ttl;
+    let row = store::sessions::Row {
+        username: user.username.clone(),
+        credential: user.credential.clone(),
+        signed_in_at: now,
+    };
     state
         .store
-        .run(move |tx| store::sessions::insert(tx, &hash, &name, now, expires_at))
+        .run(move |tx| {
+            if let Some(before) = before {
+                store::sessions::delete(tx, &before)?;
+            }
+            store::sessions::insert(tx, &hash, &row, expires_at)
+        })
         .await?;
     Ok(make(&state.config, SESSION, id))
 }

@@ -10,3 +10,4 @@ mod refresh;
 mod state;
 mod token;
 mod tokens;
+mod withdrawal;

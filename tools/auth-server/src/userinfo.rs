@@ -12,11 +12,10 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
+use crate::access;
 use crate::audit;
 use crate::error::OAuthError;
 use crate::error::uncached;
-use crate::introspect;
-use crate::mint;
 use crate::mint::Claims;
 use crate::scopes;
 use crate::state::AppState;
@@ -134,13 +133,9 @@ async fn verify(
     state: &AppState,
     token: &str,
 ) -> Result<Claims, Response> {
-    let refuse =
-        || invalid_token("The access token is malformed, expired or revoked.").into_response();
-    let ring = state.keys.ring();
-    let issuer = &state.config.issuer.text;
-    let claims = mint::read_access(token, &ring, issuer, state.now()).ok_or_else(refuse)?;
-    let revoked = introspect::is_revoked(state, &claims.jti)
-        .await
-        .map_err(OAuthError::into_response)?;
-    if revoked { Err(refuse()) } else { Ok(claims) }
+    let found = access::verify(state, token).await;
+    let claims = found.map_err(|error| OAuthError::from(error).into_response())?;
+    claims.ok_or_else(|| {
+        invalid_token("The access token is malformed, expired or revoked.").into_response()
+    })
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::passwords;
 use crate::passwords::Checker;
+use crate::secret;
 
 /// Passwords checked at once; more would only be slower, and take 19 MiB each.
 const PARALLEL_CHECKS: usize = 4;
@@ -38,6 +39,10 @@ pub(crate) struct User {
     password_hash: String,
     #[serde(default)]
     pub(crate) roles: Vec<String>,
+    /// Digest of what the user signs in with. Sessions and grants remember it and end when it is
+    /// another one: a new password locks out whoever knew the old one.
+    #[serde(skip)]
+    pub(crate) credential: String,
 }
 
 impl User {
@@ -110,6 +115,8 @@ fn demo() -> Result<Vec<User>> {
                 name: None,
                 password_hash: passwords::hash(name)?,
                 roles: vec![(*role).to_owned()],
+                // Their hashes are made at every start, their passwords never change.
+                credential: secret::sha256(&format!("demo {name}")),
             })
         })
         .collect()
@@ -117,10 +124,10 @@ fn demo() -> Result<Vec<User>> {
 
 fn read(path: &Path) -> Result<Vec<User>> {
     let text = std::fs::read_to_string(path).context("cannot read the file")?;
-    let file: File = toml::from_str(&text).context("cannot read the users in it")?;
+    let mut file: File = toml::from_str(&text).context("cannot read the users in it")?;
     ensure!(!file.users.is_empty(), "holds no [[users]]");
     let mut seen = std::collections::HashSet::new();
-    for user in &file.users {
+    for user in &mut file.users {
         ensure!(!user.username.is_empty(), "a user has an empty username");
         ensure!(
             passwords::is_hash(&user.password_hash),
@@ -129,10 +136,11 @@ fn read(path: &Path) -> Result<Vec<User>> {
             user.username
         );
         ensure!(
-            seen.insert(&user.username),
+            seen.insert(user.username.clone()),
             "{:?} is there twice",
             user.username
         );
+        user.credential = secret::sha256(&user.password_hash);
     }
     Ok(file.users)
 }

@@ -9,6 +9,8 @@ use rusqlite::params;
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) username: String,
+    /// As in [`Grant`](crate::store::grants::Grant).
+    pub(crate) credential: String,
     pub(crate) signed_in_at: i64,
 }
 
@@ -16,13 +18,19 @@ pub(crate) struct Row {
 pub(crate) fn insert(
     tx: &Transaction<'_>,
     id_hash: &str,
-    username: &str,
-    now: i64,
+    session: &Row,
     expires_at: i64,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO sessions (id_hash, username, signed_in_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![id_hash, username, now, expires_at],
+        "INSERT INTO sessions (id_hash, username, credential, signed_in_at, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            id_hash,
+            session.username,
+            session.credential,
+            session.signed_in_at,
+            expires_at,
+        ],
     )
     .map(drop)
 }
@@ -34,12 +42,14 @@ pub(crate) fn find(
     now: i64,
 ) -> Result<Option<Row>> {
     tx.query_row(
-        "SELECT username, signed_in_at FROM sessions WHERE id_hash = ?1 AND expires_at > ?2",
+        "SELECT username, credential, signed_in_at FROM sessions \
+         WHERE id_hash = ?1 AND expires_at > ?2",
         params![id_hash, now],
         |row| {
             Ok(Row {
                 username: row.get(0)?,
-                signed_in_at: row.get(1)?,
+                credential: row.get(1)?,
+                signed_in_at: row.get(2)?,
             })
         },
     )

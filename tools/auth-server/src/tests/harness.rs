@@ -100,6 +100,16 @@ impl Server {
         Self::start_at(dir, flags, now)
     }
 
+    /// The same with more flags.
+    pub(crate) fn restart_with(
+        mut self,
+        flags: &[&str],
+    ) -> Self {
+        self.flags
+            .extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.restart()
+    }
+
     pub(crate) fn advance(
         &self,
         seconds: i64,

@@ -10,6 +10,7 @@ use super::Context;
 use crate::audit;
 use crate::error::OAuthError;
 use crate::mint;
+use crate::refresh_token::RefreshToken;
 use crate::scopes;
 use crate::scopes::Scopes;
 use crate::secret;
@@ -115,7 +116,7 @@ pub(super) fn issue(
     context: &Context,
     grant_id: &str,
     entitlement: Entitlement,
-    refresh_token: Option<String>,
+    refresh_token: Option<RefreshToken>,
     login: Option<Login>,
 ) -> rusqlite::Result<Issued> {
     let jti = secret::random();
@@ -125,7 +126,7 @@ pub(super) fn issue(
         entitlement,
         client_id: context.client.id.clone(),
         jti,
-        refresh_token,
+        refresh_token: refresh_token.map(RefreshToken::into_text),
         login,
         now: context.now,
         expires_at,

@@ -12,6 +12,7 @@ use super::answer::issue;
 use super::run;
 use crate::error::OAuthError;
 use crate::params::Form;
+use crate::refresh_token::RefreshToken;
 use crate::scopes;
 use crate::secret;
 use crate::state::AppState;
@@ -90,7 +91,7 @@ impl PresentedCode {
             ));
         }
         let resources = context.resources(&code.resources)?;
-        let (user, permitted) = context.user(&code.username)?;
+        let (user, permitted) = context.user(&code.username, &code.credential)?;
         Ok(Entitlement {
             user,
             scopes: &scopes::known(&code.scope) & &permitted,
@@ -130,20 +131,28 @@ fn issue_first(
         id: secret::random(),
         client_id: code.client_id,
         username: code.username,
+        credential: code.credential,
         scope: code.scope,
         resources: code.resources,
+        created_at: context.now,
         revoked: false,
     };
-    store::grants::insert(tx, &grant, context.now)?;
+    store::grants::insert(tx, &grant)?;
     let redeemed = store::codes::redeem(tx, &code.code_hash, &grant.id, context.now)?;
     if !redeemed {
         // Cannot happen while transactions exclude each other; if it ever did, nothing is issued.
         return Err(rusqlite::Error::StatementChangedRows(0));
     }
-    let refresh_token = context.client.may_refresh().then(secret::random);
+    let refresh_token = context.client.may_refresh().then(RefreshToken::random);
     if let Some(token) = &refresh_token {
-        let expires_at = context.now + context.refresh_ttl;
-        store::grants::insert_refresh(tx, &secret::sha256(token), &grant.id, expires_at)?;
+        let expires_at = context.refresh_until(grant.created_at);
+        store::grants::insert_chain(
+            tx,
+            &grant.id,
+            &token.handle_hash(),
+            &token.hash(),
+            expires_at,
+        )?;
     }
     let login = entitlement.scopes.contains("openid").then_some(Login {
         nonce: code.nonce,
