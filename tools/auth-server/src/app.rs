@@ -22,9 +22,11 @@ use crate::authorize;
 use crate::consent;
 use crate::cors;
 use crate::error::OAuthError;
+use crate::home;
 use crate::introspect;
 use crate::jwks;
 use crate::login;
+use crate::logout;
 use crate::metadata;
 use crate::pages;
 use crate::register;
@@ -97,12 +99,12 @@ fn for_servers() -> Router<AppState> {
 
 fn for_browsers() -> Router<AppState> {
     Router::new()
-        .route("/", get(pages::home))
+        .route("/", get(home::get))
         .route("/style.css", get(pages::style))
         .route("/oauth/authorize", get(authorize::get))
         .route("/oauth/login", post(login::post))
         .route("/oauth/consent", post(consent::post))
-        .route("/oauth/logout", post(login::sign_out))
+        .route("/oauth/logout", post(logout::switch_user))
 }
 
 /// Pages are shown under our own names only; metadata and tokens may be fetched under any, such as

@@ -25,17 +25,12 @@ use tokio::time::timeout;
 use url::Host;
 use url::Url;
 
-use crate::audit;
-use crate::authorize::Refusal;
 use crate::clients::Client;
 use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
 use crate::clients::Source;
 use crate::net;
 use crate::redirect;
-use crate::state::AppState;
-use crate::store;
-use crate::store::clients::Stored;
 
 /// Resolution, connection and body together.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,8 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The draft recommends this limit.
 const MAX_BYTES: usize = 5 * 1024;
 
-/// Fetches in flight at once, whoever asks.
-const PARALLEL: usize = 8;
+/// Fetches in flight at once, whoever asks. One user has far fewer: see `documents`.
+const PARALLEL: usize = 32;
 
 /// How long a copy is used, in seconds: what the document's server says within these bounds.
 const MIN_FRESH: i64 = 60;
@@ -121,83 +116,18 @@ pub(crate) fn check_url(
     Ok(url)
 }
 
-/// The client that the document describes: from the stored copy while that is fresh, otherwise
-/// fetched. A failure is never stored, and never hidden behind an old copy.
-pub(crate) async fn client(
-    state: &AppState,
-    client_id: &str,
-    username: &str,
-) -> Result<Client, Refusal> {
-    let (id, now) = (client_id.to_owned(), state.now());
-    let stored = state
-        .store
-        .run(move |tx| store::clients::find(tx, &id))
-        .await?;
-    if let Some(stored) = stored.filter(|stored| stored.fresh_until > Some(now)) {
-        return Ok(stored.client);
-    }
-    state
-        .fetches
-        .check(&username.to_owned())
-        .map_err(too_many)?;
-    match fetch(&state.documents, client_id).await {
-        Ok((client, fresh)) => keep(state, client, now + fresh).await,
-        Err(Rejected(why)) => {
-            record(client_id, username, why);
-            Err(Refusal::page("This client cannot be used", why))
-        }
-    }
-}
-
-fn too_many(_seconds: u64) -> Refusal {
-    Refusal::Page {
-        status: StatusCode::TOO_MANY_REQUESTS,
-        title: "Too many clients at once",
-        text: "Their descriptions would have to be fetched. Wait a minute and try again."
-            .to_owned(),
-        hints: &[],
-    }
-}
-
-async fn keep(
-    state: &AppState,
-    client: Client,
-    fresh_until: i64,
-) -> Result<Client, Refusal> {
-    let stored = Stored {
-        client: client.clone(),
-        fresh_until: Some(fresh_until),
-    };
-    let (now, max) = (state.now(), state.config.settings.max_clients);
-    let kept = state
-        .store
-        .run(move |tx| store::clients::put(tx, &stored, now, max))
-        .await?;
-    kept.then_some(client)
-        .ok_or_else(|| Refusal::page("This server is full", "It cannot remember more clients."))
-}
-
-fn record(
-    client_id: &str,
-    username: &str,
-    why: &str,
-) {
-    audit::denied(audit::Entry {
-        event: "client.document",
-        user: username,
-        client: client_id,
-        detail: why,
-    });
-}
-
 /// Fetches and reads the document; the number is for how many seconds the copy may be used.
 pub(crate) async fn fetch(
     documents: &Documents,
     client_id: &str,
 ) -> Result<(Client, i64), Rejected> {
     let url = check_url(client_id, documents.allow_loopback).map_err(Rejected)?;
-    let _permit = documents.gate.acquire().await;
-    let (body, fresh) = timeout(documents.timeout, download(&url, documents.allow_loopback))
+    // Waiting for a turn counts as well: nobody is kept longer than the limit.
+    let fetch = async {
+        let _permit = documents.gate.acquire().await;
+        download(&url, documents.allow_loopback).await
+    };
+    let (body, fresh) = timeout(documents.timeout, fetch)
         .await
         .map_err(|_| Rejected("Its metadata document did not arrive within 5 seconds."))??;
     let document = serde_json::from_slice(&body)

@@ -19,6 +19,7 @@ use argon2::Version;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::phc::Salt;
 use aws_lc_rs::constant_time;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
 /// Checks passwords, a few at a time and off the async threads.
@@ -36,22 +37,48 @@ impl Checker {
         }
     }
 
+    /// Waits for a turn.
+    pub(crate) async fn slot(&self) -> Slot {
+        Slot {
+            // Never closed; and if it were, the check would still be made.
+            permit: self.slots.clone().acquire_owned().await.ok(),
+            memory: self.memory.clone(),
+        }
+    }
+
     /// Whether the password is the one of this hash. `false` also for a text that is no hash.
     pub(crate) async fn matches(
         &self,
         hash: &str,
         password: &str,
     ) -> bool {
-        let slot = self.slots.clone().acquire_owned().await;
-        let memory = self.memory.clone();
+        self.slot().await.matches(hash, password).await
+    }
+}
+
+/// The right to make one check.
+pub(crate) struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    memory: Arc<Memory>,
+}
+
+impl Slot {
+    /// As [`Checker::matches`].
+    pub(crate) async fn matches(
+        self,
+        hash: &str,
+        password: &str,
+    ) -> bool {
         let (hash, password) = (hash.to_owned(), password.to_owned());
         let check = move || {
-            // Held until the check is over, even where nobody waits for its result any more.
-            let _slot = slot;
-            let mut blocks = memory.take();
-            let same = Recipe::parse(&hash)
-                .is_some_and(|recipe| recipe.matches(password.as_bytes(), &mut blocks));
-            memory.put_back(blocks);
+            let Some(recipe) = Recipe::parse(&hash) else {
+                return false;
+            };
+            let mut blocks = self.memory.take();
+            let same = recipe.matches(password.as_bytes(), &mut blocks);
+            self.memory.put_back(blocks);
+            // Held until here, even where nobody waits for the result any more.
+            drop(self.permit);
             same
         };
         tokio::task::spawn_blocking(check).await.unwrap_or(false)

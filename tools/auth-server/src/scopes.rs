@@ -45,6 +45,19 @@ pub(crate) fn known(list: &str) -> Scopes {
         .collect()
 }
 
+/// Those of the `asked` list that are not in the `granted` one, for the log; at most 200
+/// characters, because a client sends what it likes.
+pub(crate) fn missing(
+    asked: &str,
+    granted: &str,
+) -> String {
+    let missing: Vec<_> = asked
+        .split_ascii_whitespace()
+        .filter(|name| !granted.split(' ').any(|other| other == *name))
+        .collect();
+    missing.join(" ").chars().take(200).collect()
+}
+
 /// Everything that the roles can lend: the union over all of them; no known role is a guest.
 pub(crate) fn permitted(roles: &[String]) -> Scopes {
     let of = |role: &str| PERMITTED.iter().find(|(name, _)| *name == role);
@@ -61,16 +74,17 @@ pub(crate) fn permitted(roles: &[String]) -> Scopes {
         .collect()
 }
 
-/// What a request for `asked` may give a user with these roles. Nothing asked for (or nothing
-/// that exists) means the basic scopes. Empty when the role permits none of it.
+/// What a request for `asked` may give a user with these roles. Nothing asked for means the basic
+/// scopes. Empty when the role permits none of it.
 pub(crate) fn grantable(
     asked: &str,
     roles: &[String],
 ) -> Scopes {
-    let mut wanted = known(asked);
-    if wanted.is_empty() {
-        wanted = BASIC.iter().copied().collect();
-    }
+    let wanted = if asked.is_empty() {
+        BASIC.iter().copied().collect()
+    } else {
+        known(asked)
+    };
     &wanted & &permitted(roles)
 }
 

@@ -6,21 +6,21 @@
 //! forged on another site lacks the cookie, one prepared in another browser carries a token for
 //! another cookie, and what was approved is what was shown.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum_extra::extract::cookie::Cookie;
-use axum_extra::extract::cookie::CookieJar;
-use axum_extra::extract::cookie::SameSite;
+use url::Url;
 
 use crate::config::Config;
+use crate::cookies;
 use crate::net;
 use crate::secret;
 use crate::state::AppState;
 use crate::store;
 use crate::store::StoreError;
 use crate::users::User;
-use std::sync::Arc;
-use url::Url;
 
 const SESSION: &str = "auth_server_session";
 const BROWSER: &str = "auth_server_browser";
@@ -35,13 +35,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The token that ties the consent form to this browser and to this request.
-    pub(crate) fn consent_token(
+    /// Whose session it is.
+    pub(crate) fn username(&self) -> &str {
+        &self.user.username
+    }
+
+    /// The token that ties a form to this browser, to what its page asks, and to this request.
+    pub(crate) fn form_token(
         &self,
         state: &AppState,
+        purpose: &str,
         request: &str,
     ) -> String {
-        state.sealer.seal(&["consent", &self.id, request])
+        state.sealer.seal(&[purpose, &self.id, request])
     }
 }
 
@@ -50,7 +56,7 @@ pub(crate) async fn find(
     state: &AppState,
     headers: &HeaderMap,
 ) -> Result<Option<Session>, StoreError> {
-    let Some(id) = cookie(&state.config, headers, SESSION) else {
+    let Some(id) = cookies::read(&state.config, headers, SESSION) else {
         return Ok(None);
     };
     let (hash, now) = (secret::sha256(&id), state.now());
@@ -78,7 +84,7 @@ pub(crate) async fn start(
     headers: &HeaderMap,
     user: &User,
 ) -> Result<Cookie<'static>, StoreError> {
-    let before = cookie(&state.config, headers, SESSION).map(|id| secret::sha256(&id));
+    let before = cookies::read(&state.config, headers, SESSION).map(|id| secret::sha256(&id));
     let id = secret::random();
     let (hash, now) = (secret::sha256(&id), state.now());
     let expires_at = now + state.config.settings.session_ttl;
@@ -96,7 +102,7 @@ pub(crate) async fn start(
             store::sessions::insert(tx, &hash, &row, expires_at)
         })
         .await?;
-    Ok(make(&state.config, SESSION, id))
+    Ok(cookies::make(&state.config, SESSION, id))
 }
 
 /// Ends the session, if there is one, and returns the cookie that clears the browser's.
@@ -104,14 +110,14 @@ pub(crate) async fn end(
     state: &AppState,
     headers: &HeaderMap,
 ) -> Result<Cookie<'static>, StoreError> {
-    if let Some(id) = cookie(&state.config, headers, SESSION) {
+    if let Some(id) = cookies::read(&state.config, headers, SESSION) {
         let hash = secret::sha256(&id);
         state
             .store
             .run(move |tx| store::sessions::delete(tx, &hash))
             .await?;
     }
-    let mut cookie = make(&state.config, SESSION, String::new());
+    let mut cookie = cookies::make(&state.config, SESSION, String::new());
     cookie.make_removal();
     Ok(cookie)
 }
@@ -130,7 +136,7 @@ impl Browser {
         config: &Config,
         headers: &HeaderMap,
     ) -> Self {
-        if let Some(id) = cookie(config, headers, BROWSER) {
+        if let Some(id) = cookies::read(config, headers, BROWSER) {
             return Self {
                 id,
                 new_cookie: None,
@@ -138,7 +144,7 @@ impl Browser {
         }
         let id = secret::random();
         Self {
-            new_cookie: Some(make(config, BROWSER, id.clone())),
+            new_cookie: Some(cookies::make(config, BROWSER, id.clone())),
             id,
         }
     }
@@ -150,40 +156,6 @@ impl Browser {
     ) -> String {
         state.sealer.seal(&["login", &self.id])
     }
-}
-
-/// The cookie's value, unless it is empty.
-fn cookie(
-    config: &Config,
-    headers: &HeaderMap,
-    name: &str,
-) -> Option<String> {
-    CookieJar::from_headers(headers)
-        .get(&full_name(config, name))
-        .map(|cookie| cookie.value().to_owned())
-        .filter(|value| !value.is_empty())
-}
-
-/// On https the `__Host-` prefix keeps other hosts and plain http from planting the cookie.
-fn full_name(
-    config: &Config,
-    name: &str,
-) -> String {
-    let prefix = if config.issuer.https { "__Host-" } else { "" };
-    format!("{prefix}{name}")
-}
-
-fn make(
-    config: &Config,
-    name: &str,
-    value: String,
-) -> Cookie<'static> {
-    Cookie::build((full_name(config, name), value))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(config.issuer.https)
-        .build()
 }
 
 /// Whether the browser believes to be where we are: on this machine, or at the issuer's host.

@@ -7,6 +7,7 @@ pub(crate) mod harness;
 mod limits;
 mod metadata;
 mod refresh;
+mod sign_in;
 mod state;
 mod token;
 mod tokens;

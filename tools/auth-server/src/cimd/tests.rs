@@ -410,3 +410,42 @@ async fn one_user_cannot_have_documents_fetched_without_end() {
     assert_eq!(refused.header("retry-after"), "60");
     assert_eq!(site.hits(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_documents_of_one_user_keep_nobody_else_waiting() {
+    let (server, site) = (Arc::new(server()), Site::start().await);
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let bob = Arc::new(Browser::signed_in(&server, "bob", &site.id).await);
+    let alice = Browser::signed_in(&server, "alice", &site.id).await;
+    let mut slow = Vec::new();
+    for at in 0..12 {
+        let (server, bob) = (server.clone(), bob.clone());
+        let id = format!("http://127.0.0.1:{port}/{at}.json");
+        slow.push(tokio::spawn(async move {
+            bob.open(&server, &request(&id, &[])).await.status
+        }));
+    }
+    let page = alice.open(&server, &request(&site.id, &[])).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body_text().contains("Document client"));
+    let mut refused = 0;
+    for answer in slow {
+        refused += usize::from(answer.await.unwrap() == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(refused, 10, "two of his at once, the others do not wait");
+}
+
+#[tokio::test]
+async fn waiting_for_a_turn_counts_as_waiting() {
+    let mut documents = Documents::new(true);
+    documents.timeout = Duration::from_millis(50);
+    documents.gate = Semaphore::new(0);
+    let fetched = timeout(
+        Duration::from_secs(20),
+        fetch(&documents, "http://127.0.0.1:1/m.json"),
+    );
+    let Rejected(why) = fetched.await.expect("waits for ever").unwrap_err();
+    assert!(why.contains("did not arrive"), "{why}");
+}

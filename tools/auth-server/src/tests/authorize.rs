@@ -209,7 +209,6 @@ async fn unknown_scopes_are_dropped_and_roles_bound_the_rest() {
     let client = server.register().await;
     for (user, asked, granted) in [
         ("alice", "mcp:read email mcp:audit", "mcp:read"),
-        ("alice", "email phone", "mcp:read mcp:tools mcp:prompts"),
         ("guest", "", "mcp:read mcp:prompts"),
         ("guest", "mcp:tools mcp:read", "mcp:read"),
         ("admin", "mcp:audit mcp:tools", "mcp:tools mcp:audit"),
@@ -222,6 +221,15 @@ async fn unknown_scopes_are_dropped_and_roles_bound_the_rest() {
         let body = server.login(user, &client, &[("scope", asked)]).await;
         assert_eq!(body["scope"], granted, "{user} {asked}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_other_scopes_only_gets_none() {
+    let server = Server::new();
+    let client = server.register().await;
+    let query = request(&client, &[("scope", "email phone")]);
+    let answer = server.get(&format!("/oauth/authorize?{query}")).await;
+    answer.assert_sent_back("invalid_scope");
 }
 
 #[tokio::test]
@@ -340,7 +348,7 @@ async fn everything_a_client_says_is_escaped() {
         .await
         .text("client_id");
     let extra = [
-        ("scope", "<b>"),
+        ("scope", "mcp:read <b>"),
         ("state", "\"><script>x</script>"),
         ("nonce", "<i>"),
     ];

@@ -503,6 +503,17 @@ impl Browser {
         Self::signed_in_at(server, user, client_id, RESOURCE).await
     }
 
+    /// One that somebody has given a cookie.
+    pub(crate) fn with_cookie(
+        name: &str,
+        value: &str,
+    ) -> Self {
+        let cookies = HashMap::from([(name.to_owned(), value.to_owned())]);
+        Self {
+            cookies: Mutex::new(cookies),
+        }
+    }
+
     pub(crate) async fn signed_in_at(
         server: &Server,
         user: &str,

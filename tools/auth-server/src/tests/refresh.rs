@@ -145,6 +145,10 @@ async fn the_scope_may_shrink_but_not_grow() {
         .refresh(&client, &token, &[("scope", "mcp:read mcp:prompts")])
         .await;
     wider.assert_error(400, "invalid_scope");
+    let misspelt = server
+        .refresh(&client, &token, &[("scope", "mcp:reed")])
+        .await;
+    misspelt.assert_error(400, "invalid_scope");
     let narrow = server
         .refresh(&client, &token, &[("scope", "mcp:read unheard-of")])
         .await;
