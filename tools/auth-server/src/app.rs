@@ -27,8 +27,10 @@ use crate::introspect;
 use crate::jwks;
 use crate::login;
 use crate::logout;
+use crate::manage;
 use crate::metadata;
 use crate::pages;
+use crate::params;
 use crate::register;
 use crate::revoke;
 use crate::session;
@@ -58,6 +60,7 @@ pub(crate) fn app(state: AppState) -> Router {
         .fallback(not_found)
         .layer(timeout)
         .layer(middleware::from_fn(in_json))
+        .layer(middleware::from_fn(refuse_large))
         .with_state(state)
 }
 
@@ -85,6 +88,10 @@ fn readable_from_anywhere() -> Router<AppState> {
         .route("/.well-known/jwks.json", get(jwks::get))
         .route("/oauth/token", post(token::post))
         .route("/oauth/register", post(register::post))
+        .route(
+            "/oauth/register/{client_id}",
+            get(manage::read).delete(manage::delete),
+        )
         .route("/oauth/revoke", post(revoke::post))
         .route(
             "/oauth/userinfo",
@@ -105,6 +112,8 @@ fn for_browsers() -> Router<AppState> {
         .route("/oauth/login", post(login::post))
         .route("/oauth/consent", post(consent::post))
         .route("/oauth/logout", post(logout::switch_user))
+        .route("/oauth/end_session", get(logout::get).post(logout::post))
+        .route("/oauth/end_session/confirm", post(logout::confirm))
 }
 
 /// Pages are shown under our own names only; metadata and tokens may be fetched under any, such as
@@ -167,4 +176,17 @@ async fn in_json(
         .into_response(),
         _ => response,
     }
+}
+
+/// A body that says it is too large is refused before any of it is read, whatever it is sent to.
+async fn refuse_large(
+    request: Request,
+    next: Next,
+) -> Response {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let length = declared.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > params::MAX_BODY as u64) {
+        return params::too_large().into_response();
+    }
+    next.run(request).await
 }

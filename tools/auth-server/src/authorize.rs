@@ -27,6 +27,7 @@ use crate::session;
 use crate::session::Browser;
 use crate::session::Session;
 use crate::state::AppState;
+use crate::store;
 
 const EVENT: &str = "authorize";
 
@@ -55,7 +56,9 @@ async fn start(
     params: &Params,
     session: Option<&Session>,
 ) -> Result<Response, Refusal> {
-    match request::read(state, params, session).await? {
+    let step = request::read(state, params, session).await?;
+    note_client(state, params).await?;
+    match step {
         Step::SignIn {
             client,
         } => Ok(login_page(state, headers, params, &client)),
@@ -64,6 +67,20 @@ async fn start(
             session,
         } => consent::page(state, &request, &session, params),
     }
+}
+
+/// A client whose user is about to sign in must not make room for others.
+async fn note_client(
+    state: &AppState,
+    params: &Params,
+) -> Result<(), Refusal> {
+    let id = params.one("client_id")?.unwrap_or_default().to_owned();
+    let now = state.now();
+    let noted = state
+        .store
+        .run(move |tx| store::clients::seen(tx, &id, now))
+        .await;
+    Ok(noted?)
 }
 
 fn login_page(

@@ -292,6 +292,11 @@ fn describe(
             "Its metadata document names more than 10 redirect URIs.",
         ));
     }
+    let after_logout = strings(document.get("post_logout_redirect_uris"))
+        .filter(|uri| redirect::check(uri).is_ok())
+        .take(MAX_REDIRECT_URIS)
+        .map(str::to_owned)
+        .collect();
     let name = document.get("client_name").and_then(Value::as_str);
     let grants = document
         .get("grant_types")
@@ -301,6 +306,7 @@ fn describe(
         source: Source::Document,
         metadata: Metadata {
             redirect_uris,
+            post_logout_redirect_uris: after_logout,
             client_name: name.map(str::to_owned),
             grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
         },

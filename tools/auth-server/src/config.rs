@@ -91,7 +91,7 @@ pub struct Settings {
     pub logins_per_minute: u32,
 
     /// Most clients kept; beyond it the least needed one makes room
-    #[arg(long, env = "AUTH_MAX_CLIENTS", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, env = "AUTH_MAX_CLIENTS", default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub max_clients: i64,
 
     /// Seconds until an unfinished request is answered 408

@@ -170,6 +170,7 @@ async fn approve(
         client_id: request.client.id.clone(),
         username: session.user.username.clone(),
         credential: session.user.credential.clone(),
+        sid: session.sid.clone(),
         redirect_uri: request.back.redirect_uri.clone(),
         redirect_given: request.redirect_given,
         challenge: request.challenge.clone(),

@@ -59,6 +59,7 @@ async fn keep(
     let stored = Stored {
         client: client.clone(),
         fresh_until: Some(fresh_until),
+        managed: None,
     };
     let (now, max) = (state.now(), state.config.settings.max_clients);
     let kept = state

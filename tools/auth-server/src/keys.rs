@@ -9,6 +9,7 @@
 //! key by hand, with `gen-token --generate-keys --force`, does not trust the old one any more.
 
 use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -23,6 +24,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
 use rusqlite::Transaction;
 
+use crate::permissions;
 use crate::store;
 use crate::store::Store;
 use crate::store::keys::Next;
@@ -67,6 +69,7 @@ impl Keyring {
         now: i64,
     ) -> Result<(Self, bool)> {
         let (signer, made) = KeyPair::load_or_create(&dir)?;
+        warn_if_exposed(&dir);
         let ring = Ring {
             seen: modified(&dir),
             published: vec![signer.public_jwk().clone()],
@@ -108,6 +111,7 @@ impl Keyring {
         let signer = if seen == before.seen {
             before.signer.clone()
         } else {
+            warn_if_exposed(&self.dir);
             KeyPair::load(&self.dir)?.context("the signing key has vanished")?
         };
         self.publish(store, signer, seen, now)
@@ -178,7 +182,11 @@ fn jwk_text(pair: &KeyPair) -> String {
     serde_json::json!(pair.public_jwk()).to_string()
 }
 
-fn modified(dir: &std::path::Path) -> Option<SystemTime> {
+fn warn_if_exposed(dir: &Path) {
+    permissions::warn_about("the private key", &[&dir.join(PRIVATE_FILE)]);
+}
+
+fn modified(dir: &Path) -> Option<SystemTime> {
     fs::metadata(dir.join(PRIVATE_FILE))
         .and_then(|metadata| metadata.modified())
         .ok()

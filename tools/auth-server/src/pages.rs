@@ -88,6 +88,27 @@ pub(crate) struct Problem<'a> {
     pub(crate) way_on: Option<WayOn<'a>>,
 }
 
+/// Asks whether the user wants to be signed out.
+#[derive(Template)]
+#[template(path = "sign_out.html")]
+pub(crate) struct SignOut<'a> {
+    pub(crate) base: &'a str,
+    /// Name of the client that asks for it; empty where none is named.
+    pub(crate) client: &'a str,
+    pub(crate) username: &'a str,
+    pub(crate) request: &'a str,
+    pub(crate) csrf: &'a str,
+}
+
+/// Something is over.
+#[derive(Template)]
+#[template(path = "done.html")]
+pub(crate) struct Done<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) way_on: Option<WayOn<'a>>,
+}
+
 /// A place that nobody is sent to without asking.
 pub(crate) struct WayOn<'a> {
     pub(crate) host: &'a str,

@@ -31,7 +31,7 @@ const PAGE_WAIT: u64 = 60;
 pub(crate) struct Back {
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
-    /// Whether the browser may be sent there although nobody has signed in.
+    /// The place is this machine, or the operator vouches for the client.
     trusted: bool,
 }
 
@@ -63,6 +63,24 @@ impl Back {
         all.extend(self.state.as_deref().map(|state| ("state", state)));
         all.push(("iss", &issuer.text));
         redirect::with_params(&self.redirect_uri, &all)
+    }
+
+    /// Whether the browser may be sent there although nobody has signed in.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// The host, for people to read.
+    pub(crate) fn shown_host(&self) -> String {
+        redirect::shown_host(&self.redirect_uri)
+    }
+
+    /// The client's URL with `state` alone, for where no answer is due (after signing out).
+    pub(crate) fn plain_url(&self) -> String {
+        match &self.state {
+            Some(state) => redirect::with_params(&self.redirect_uri, &[("state", state)]),
+            None => self.redirect_uri.clone(),
+        }
     }
 
     /// Redirects the browser to the client.
@@ -164,7 +182,7 @@ fn ask_first(
         text: params.last().map_or("", |(_, description)| description),
         hints: &[],
         way_on: Some(pages::WayOn {
-            host: &redirect::shown_host(&back.redirect_uri),
+            host: &back.shown_host(),
             url: &url,
         }),
     };

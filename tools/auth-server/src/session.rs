@@ -20,6 +20,7 @@ use crate::secret;
 use crate::state::AppState;
 use crate::store;
 use crate::store::StoreError;
+use crate::store::sessions::Row;
 use crate::users::User;
 
 const SESSION: &str = "auth_server_session";
@@ -30,6 +31,8 @@ const BROWSER: &str = "auth_server_browser";
 pub(crate) struct Session {
     /// The cookie's value; a secret.
     id: String,
+    /// Its name in ID tokens; opens nothing.
+    pub(crate) sid: String,
     pub(crate) user: Arc<User>,
     pub(crate) signed_in_at: i64,
 }
@@ -67,14 +70,35 @@ pub(crate) async fn find(
     let Some(row) = row else {
         return Ok(None);
     };
-    // A user who is no longer in the file, or has another password, has no session either.
-    let user = state.users.get(&row.username);
-    let user = user.filter(|user| user.credential == row.credential);
+    let user = owner(state, &row);
     Ok(user.map(|user| Session {
         id,
+        sid: row.sid,
         user,
         signed_in_at: row.signed_in_at,
     }))
+}
+
+/// Whose session it is. A user who is no longer in the file, or has another password, has none.
+fn owner(
+    state: &AppState,
+    row: &Row,
+) -> Option<Arc<User>> {
+    let user = state.users.get(&row.username)?;
+    (user.credential == row.credential).then_some(user)
+}
+
+/// The user name of the session that an ID token names, in whatever browser it is.
+pub(crate) async fn user_of(
+    state: &AppState,
+    sid: &str,
+) -> Result<Option<String>, StoreError> {
+    let (sid, now) = (sid.to_owned(), state.now());
+    let row = state
+        .store
+        .run(move |tx| store::sessions::find_by_sid(tx, &sid, now))
+        .await?;
+    Ok(row.map(|row| row.username))
 }
 
 /// Starts a session under a fresh id (a known id from before the login would let whoever planted
@@ -88,7 +112,8 @@ pub(crate) async fn start(
     let id = secret::random();
     let (hash, now) = (secret::sha256(&id), state.now());
     let expires_at = now + state.config.settings.session_ttl;
-    let row = store::sessions::Row {
+    let row = Row {
+        sid: secret::random(),
         username: user.username.clone(),
         credential: user.credential.clone(),
         signed_in_at: now,
@@ -105,18 +130,16 @@ pub(crate) async fn start(
     Ok(cookies::make(&state.config, SESSION, id))
 }
 
-/// Ends the session, if there is one, and returns the cookie that clears the browser's.
+/// Ends the session of that name and returns the cookie that clears its browser's.
 pub(crate) async fn end(
     state: &AppState,
-    headers: &HeaderMap,
+    sid: &str,
 ) -> Result<Cookie<'static>, StoreError> {
-    if let Some(id) = cookies::read(&state.config, headers, SESSION) {
-        let hash = secret::sha256(&id);
-        state
-            .store
-            .run(move |tx| store::sessions::delete(tx, &hash))
-            .await?;
-    }
+    let sid = sid.to_owned();
+    state
+        .store
+        .run(move |tx| store::sessions::delete_by_sid(tx, &sid))
+        .await?;
     let mut cookie = cookies::make(&state.config, SESSION, String::new());
     cookie.make_removal();
     Ok(cookie)

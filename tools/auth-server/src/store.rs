@@ -32,6 +32,7 @@ use rusqlite::Connection;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
 
+use crate::permissions;
 use crate::secret;
 
 /// What every table means is said beside it.
@@ -69,9 +70,15 @@ impl Store {
     /// Opens the file for the server: the only process that may.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         make_private(path)?;
+        // By its real name: a symbolic link is not another database.
+        let path = &path
+            .canonicalize()
+            .with_context(|| format!("cannot open the database {}", path.display()))?;
         let lock = lock(path)?;
         let mut store = Self::open_shared(path)?;
         store._lock = Some(Arc::new(lock));
+        let log = beside(path, "-wal");
+        permissions::warn_about("the database", &[path, &log]);
         Ok(store)
     }
 
@@ -132,6 +139,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.run(move |tx| {
             sessions::clean_up(tx, now)?;
+            clients::clean_up(tx, now)?;
             codes::clean_up(tx, now)?;
             grants::clean_up(tx, now)
         })
@@ -171,11 +179,19 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// The file whose name is that of the database and this ending.
+fn beside(
+    path: &Path,
+    ending: &str,
+) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Takes the lock that makes this process the only server on the file.
 fn lock(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = PathBuf::from(name);
+    let lock = beside(path, ".lock");
     let file = open_private(&lock).with_context(|| format!("cannot open {}", lock.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -3,8 +3,10 @@
 
 mod authorize;
 mod clients;
+mod end_session;
 pub(crate) mod harness;
 mod limits;
+mod manage;
 mod metadata;
 mod refresh;
 mod sign_in;

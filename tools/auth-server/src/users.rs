@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::passwords;
 use crate::passwords::Checker;
 use crate::secret;
+use crate::text;
 
 /// Passwords checked at once; more would only be slower, and take 19 MiB each.
 const PARALLEL_CHECKS: usize = 4;
@@ -129,6 +130,11 @@ fn read(path: &Path) -> Result<Vec<User>> {
     let mut seen = std::collections::HashSet::new();
     for user in &mut file.users {
         ensure!(!user.username.is_empty(), "a user has an empty username");
+        ensure!(
+            user.username.chars().all(text::is_visible),
+            "the username {:?} holds a character that cannot be seen",
+            user.username
+        );
         ensure!(
             passwords::is_hash(&user.password_hash),
             "the password_hash of {:?} is not an argon2 hash: make one with \

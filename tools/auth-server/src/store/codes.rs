@@ -17,6 +17,8 @@ pub(crate) struct Code {
     pub(crate) username: String,
     /// As in [`Grant`](crate::store::grants::Grant).
     pub(crate) credential: String,
+    /// The session in which it was approved.
+    pub(crate) sid: String,
     pub(crate) redirect_uri: String,
     pub(crate) redirect_given: bool,
     pub(crate) challenge: String,
@@ -35,14 +37,15 @@ pub(crate) fn insert(
     code: &Code,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO codes (code_hash, client_id, username, credential, redirect_uri, \
+        "INSERT INTO codes (code_hash, client_id, username, credential, sid, redirect_uri, \
          redirect_given, challenge, scope, resources, nonce, signed_in_at, expires_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             code.code_hash,
             code.client_id,
             code.username,
             code.credential,
+            code.sid,
             code.redirect_uri,
             code.redirect_given,
             code.challenge,
@@ -62,8 +65,8 @@ pub(crate) fn find(
     code_hash: &str,
 ) -> Result<Option<Code>> {
     tx.query_row(
-        "SELECT code_hash, client_id, username, credential, redirect_uri, redirect_given, \
-         challenge, scope, resources, nonce, signed_in_at, expires_at, grant_id \
+        "SELECT code_hash, client_id, username, credential, sid, redirect_uri, \
+         redirect_given, challenge, scope, resources, nonce, signed_in_at, expires_at, grant_id \
          FROM codes WHERE code_hash = ?1",
         [code_hash],
         read,
@@ -77,15 +80,16 @@ fn read(row: &Row<'_>) -> Result<Code> {
         client_id: row.get(1)?,
         username: row.get(2)?,
         credential: row.get(3)?,
-        redirect_uri: row.get(4)?,
-        redirect_given: row.get(5)?,
-        challenge: row.get(6)?,
-        scope: row.get(7)?,
-        resources: from_json(&row.get::<_, String>(8)?),
-        nonce: row.get(9)?,
-        signed_in_at: row.get(10)?,
-        expires_at: row.get(11)?,
-        grant_id: row.get(12)?,
+        sid: row.get(4)?,
+        redirect_uri: row.get(5)?,
+        redirect_given: row.get(6)?,
+        challenge: row.get(7)?,
+        scope: row.get(8)?,
+        resources: from_json(&row.get::<_, String>(9)?),
+        nonce: row.get(10)?,
+        signed_in_at: row.get(11)?,
+        expires_at: row.get(12)?,
+        grant_id: row.get(13)?,
     })
 }
 

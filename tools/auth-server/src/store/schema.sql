@@ -13,12 +13,16 @@ CREATE TABLE IF NOT EXISTS clients (
     secret_hash TEXT,
     created_at  INTEGER NOT NULL,
     used_at     INTEGER,          -- last time a user approved it; never-used ones are evicted first
-    fresh_until INTEGER           -- documents: fetched again after this
+    fresh_until INTEGER,          -- documents: fetched again after this
+    seen_at     INTEGER,          -- last time a user came from it: it may be signing somebody in
+    answer      TEXT,             -- registrations: JSON, what the client was told of itself, no secrets
+    access_hash TEXT              -- registrations: of the token that reads and deletes this one
 ) STRICT;
 
 -- Browsers that are signed in.
 CREATE TABLE IF NOT EXISTS sessions (
     id_hash      TEXT PRIMARY KEY,
+    sid          TEXT NOT NULL UNIQUE,  -- its name in ID tokens; opens nothing
     username     TEXT NOT NULL,
     credential   TEXT NOT NULL,   -- digest of what the user signed in with: ends with the password
     signed_in_at INTEGER NOT NULL,
@@ -48,6 +52,7 @@ CREATE TABLE IF NOT EXISTS codes (
     client_id      TEXT NOT NULL,
     username       TEXT NOT NULL,
     credential     TEXT NOT NULL,     -- as in sessions
+    sid            TEXT NOT NULL,     -- of the session in which it was approved
     redirect_uri   TEXT NOT NULL,
     redirect_given INTEGER NOT NULL,  -- 1 if the request named it: then the token request must too
     challenge      TEXT NOT NULL,

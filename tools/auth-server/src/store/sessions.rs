@@ -8,6 +8,8 @@ use rusqlite::params;
 /// A session as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
+    /// Its name in ID tokens.
+    pub(crate) sid: String,
     pub(crate) username: String,
     /// As in [`Grant`](crate::store::grants::Grant).
     pub(crate) credential: String,
@@ -22,10 +24,11 @@ pub(crate) fn insert(
     expires_at: i64,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO sessions (id_hash, username, credential, signed_in_at, expires_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO sessions (id_hash, sid, username, credential, signed_in_at, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             id_hash,
+            session.sid,
             session.username,
             session.credential,
             session.signed_in_at,
@@ -42,21 +45,48 @@ pub(crate) fn find(
     now: i64,
 ) -> Result<Option<Row>> {
     tx.query_row(
-        "SELECT username, credential, signed_in_at FROM sessions \
+        "SELECT sid, username, credential, signed_in_at FROM sessions \
          WHERE id_hash = ?1 AND expires_at > ?2",
         params![id_hash, now],
-        |row| {
-            Ok(Row {
-                username: row.get(0)?,
-                credential: row.get(1)?,
-                signed_in_at: row.get(2)?,
-            })
-        },
+        read,
     )
     .optional()
 }
 
+/// The session of that name, unless it has expired.
+pub(crate) fn find_by_sid(
+    tx: &Transaction<'_>,
+    sid: &str,
+    now: i64,
+) -> Result<Option<Row>> {
+    tx.query_row(
+        "SELECT sid, username, credential, signed_in_at FROM sessions \
+         WHERE sid = ?1 AND expires_at > ?2",
+        params![sid, now],
+        read,
+    )
+    .optional()
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Row> {
+    Ok(Row {
+        sid: row.get(0)?,
+        username: row.get(1)?,
+        credential: row.get(2)?,
+        signed_in_at: row.get(3)?,
+    })
+}
+
 /// Forgets a session: the user signed out.
+pub(crate) fn delete_by_sid(
+    tx: &Transaction<'_>,
+    sid: &str,
+) -> Result<()> {
+    tx.execute("DELETE FROM sessions WHERE sid = ?1", [sid])
+        .map(drop)
+}
+
+/// Forgets the session of a browser that gets another one.
 pub(crate) fn delete(
     tx: &Transaction<'_>,
     id_hash: &str,

@@ -4,3 +4,6 @@ DROP TABLE refresh_tokens;
 DROP TABLE codes;
 DROP TABLE sessions;
 ALTER TABLE grants ADD COLUMN credential TEXT NOT NULL DEFAULT '';
+ALTER TABLE clients ADD COLUMN seen_at INTEGER;
+ALTER TABLE clients ADD COLUMN answer TEXT;
+ALTER TABLE clients ADD COLUMN access_hash TEXT;

@@ -371,6 +371,23 @@ async fn everything_a_client_says_is_escaped() {
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_be_seen_is_no_name() {
+    let server = Server::new();
+    for (name, shown) in [
+        ("\u{3164}\u{ad}\u{2800} ", "A client without a name"),
+        ("Clau\u{ad}de\u{e0041}", "Claude"),
+    ] {
+        let body = serde_json::json!({"redirect_uris": [CALLBACK], "client_name": name});
+        let answer = server.post_json("/oauth/register", &body).await;
+        let client = answer.text("client_id");
+        let query = request(&client, &[]);
+        let page = server.get(&format!("/oauth/authorize?{query}")).await;
+        let name = format!("<strong class=\"name\">{shown}</strong>");
+        assert!(page.body_text().contains(&name), "{}", page.body_text());
+    }
+}
+
+#[tokio::test]
 async fn the_consent_page_says_who_wants_what_and_where_it_goes() {
     let server = Server::new();
     let client = server.register().await;

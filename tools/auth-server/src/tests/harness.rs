@@ -281,21 +281,16 @@ pub(crate) fn settings(
     flags: &[String],
 ) -> Settings {
     let path = dir.path().display().to_string();
-    let mut all: Vec<String> = [
-        "test",
-        "--keys-dir",
-        "{dir}/keys",
-        "--data",
-        "{dir}/state.db",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let given = |name: &str| flags.iter().any(|flag| flag.starts_with(name));
-    if !given("--issuer") {
-        all.extend(["--issuer".to_owned(), ISSUER.to_owned()]);
-    }
-    if !given("--resource") {
-        all.extend(["--resource".to_owned(), RESOURCE.to_owned()]);
+    let mut all = vec!["test".to_owned()];
+    for (name, default) in [
+        ("--keys-dir", "{dir}/keys"),
+        ("--data", "{dir}/state.db"),
+        ("--issuer", ISSUER),
+        ("--resource", RESOURCE),
+    ] {
+        if !flags.iter().any(|flag| flag.starts_with(name)) {
+            all.extend([name.to_owned(), default.to_owned()]);
+        }
     }
     all.extend_from_slice(flags);
     let all = all.iter().map(|flag| flag.replace("{dir}", &path));

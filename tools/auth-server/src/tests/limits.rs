@@ -208,3 +208,29 @@ async fn a_body_that_never_ends_times_out_in_json() {
     let answer = answer.expect("there is no limit at all");
     answer.assert_error(408, "invalid_request");
 }
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_without_waiting_for_it() {
+    let server = Server::with(&["--request-timeout", "1"]);
+    for (method, path) in [
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/register"),
+        ("POST", "/oauth/login"),
+        ("POST", "/oauth/introspect"),
+        ("GET", "/oauth/authorize"),
+        ("GET", "/health"),
+        ("PUT", "/nowhere"),
+    ] {
+        let (_open, body) = Channel::<Bytes>::new(1);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_LENGTH, "10000000000")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::new(body))
+            .unwrap();
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert_eq!(answer.json()["error"], "invalid_request");
+    }
+}

@@ -74,7 +74,7 @@ async fn no_member_is_null_and_every_url_answers() {
             "{name}"
         );
     }
-    assert_eq!(urls, 7);
+    assert_eq!(urls, 8);
 }
 
 #[tokio::test]

@@ -166,6 +166,39 @@ fn two_servers_on_one_file_get_a_clear_error() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_is_not_another_database() {
+    let server = Server::new();
+    let link = server.dir.path().join("link.db");
+    std::os::unix::fs::symlink(server.dir.path().join("state.db"), &link).unwrap();
+    let flags = ["--data".to_owned(), link.display().to_string()];
+    let error = open(&server.dir, &flags).err().unwrap().to_string();
+    assert!(
+        error.contains("another auth-server is using the database"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_noticed_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "private.pem", "x");
+    for (mode, noticed) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let found = crate::permissions::mode_for_others(&path);
+        assert_eq!(found, noticed.then_some(mode));
+        let after = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(after, mode);
+    }
+    assert_eq!(
+        crate::permissions::mode_for_others(&dir.path().join("none")),
+        None
+    );
+}
+
 const USERS: &str = r#"
     [[users]]
     username = "carol"
@@ -227,6 +260,7 @@ fn a_bad_users_file_is_one_clear_sentence() {
     for (text, expected) in [
         (USERS.to_owned(), "hash-password"),
         (good.replace("dave", "carol"), "twice"),
+        (good.replace("dave", "da\u{3164}ve"), "cannot be seen"),
         (good.replace("roles", "rolls"), "rolls"),
         ("users = []".to_owned(), "no [[users]]"),
         ("nonsense".to_owned(), "cannot read"),

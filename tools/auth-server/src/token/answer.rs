@@ -33,6 +33,8 @@ pub(super) struct Issued {
 /// When and for which request the user signed in.
 pub(super) struct Login {
     pub(super) nonce: Option<String>,
+    /// Name of the session.
+    pub(super) sid: String,
     pub(super) signed_in_at: i64,
 }
 
@@ -80,6 +82,7 @@ impl Issued {
             client_id: &self.client_id,
             scopes: &self.entitlement.scopes,
             nonce: login.nonce.as_deref(),
+            sid: &login.sid,
             signed_in_at: login.signed_in_at,
             now: self.now,
             expires_at: self.expires_at,

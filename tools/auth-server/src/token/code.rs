@@ -156,6 +156,7 @@ fn issue_first(
     }
     let login = entitlement.scopes.contains("openid").then_some(Login {
         nonce: code.nonce,
+        sid: code.sid,
         signed_in_at: code.signed_in_at,
     });
     issue(tx, context, &grant.id, entitlement, refresh_token, login)
