@@ -19,6 +19,7 @@ use serde_json::json;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::authorize;
+use crate::config::Config;
 use crate::consent;
 use crate::cors;
 use crate::error::OAuthError;
@@ -38,30 +39,41 @@ use crate::state::AppState;
 use crate::token;
 use crate::userinfo;
 
-/// The whole server as a router. Tests drive it without a socket.
-pub(crate) fn app(state: AppState) -> Router {
+/// The whole server as a router, for a listener of its own. Tests drive it without a socket.
+pub(crate) fn app(state: &AppState) -> Router {
+    let health = Router::new().route("/health", get(health));
+    let app = endpoints(state).merge(health).fallback(not_found);
+    guarded(app, &state.config)
+}
+
+/// The endpoints alone, to be merged into another program's routes.
+pub(crate) fn endpoints(state: &AppState) -> Router {
     let config = &state.config;
     let path = &config.issuer.path;
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.request_timeout());
-    let own = Router::new()
+    let for_browsers = at(path, for_browsers())
+        .layer(middleware::from_fn_with_state(state.clone(), own_host))
+        .layer(middleware::map_response(pages::protect));
+    let metadata = in_json_405(metadata::router(&config.issuer));
+    let endpoints = Router::new()
+        .merge(metadata.layer(cors::any_origin()))
         .merge(at(path, readable_from_anywhere()).layer(cors::any_origin()))
         .merge(at(path, for_servers()))
-        .merge(
-            at(path, for_browsers())
-                .layer(middleware::from_fn_with_state(state.clone(), own_host))
-                .layer(middleware::map_response(pages::protect)),
-        );
-    let metadata = in_json_405(metadata::router(&config.issuer));
-    Router::new()
-        .route("/health", get(health))
-        .merge(metadata.layer(cors::any_origin()))
-        .merge(own)
-        .fallback(not_found)
+        .merge(for_browsers)
+        .with_state(state.clone());
+    guarded(endpoints, config)
+}
+
+/// Within limits of time and size, whatever the path. To be guarded twice changes nothing.
+fn guarded(
+    router: Router,
+    config: &Config,
+) -> Router {
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.request_timeout());
+    router
         .layer(timeout)
         .layer(middleware::from_fn(in_json))
         .layer(middleware::from_fn(refuse_large))
-        .with_state(state)
 }
 
 /// Puts routes under the issuer's path, if it has one.

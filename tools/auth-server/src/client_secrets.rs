@@ -69,16 +69,30 @@ impl ClientSecrets {
             return Verdict::Wait(seconds);
         }
         if let Some(SecretHash::Argon2(hash)) = hash {
-            let slot = self.checker.slot().await;
-            // Others may have guessed while this one waited for its turn.
-            if let Err(seconds) = self.throttle.check(&key, now) {
-                return Verdict::Wait(seconds);
-            }
-            if slot.matches(hash, presented).await {
-                self.throttle.forget(&key);
-                self.seen().insert(id.to_owned(), self.seal(id, presented));
-                return Verdict::Right;
-            }
+            return self.check_slowly(id, hash, presented, now).await;
+        }
+        self.throttle.failed(&key, now);
+        Verdict::Wrong
+    }
+
+    async fn check_slowly(
+        &self,
+        id: &str,
+        hash: &str,
+        presented: &str,
+        now: i64,
+    ) -> Verdict {
+        let key = Key::client(id);
+        // Kept until the result is counted, so that guesses at once are few more than five.
+        let slot = self.checker.slot().await;
+        // Others may have guessed while this one waited for its turn.
+        if let Err(seconds) = self.throttle.check(&key, now) {
+            return Verdict::Wait(seconds);
+        }
+        if slot.matches(hash, presented).await {
+            self.throttle.forget(&key);
+            self.seen().insert(id.to_owned(), self.seal(id, presented));
+            return Verdict::Right;
         }
         self.throttle.failed(&key, now);
         Verdict::Wrong

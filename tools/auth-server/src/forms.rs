@@ -48,10 +48,9 @@ pub(crate) fn is_genuine(
 /// The request goes on where it was, minus what would ask for the login again.
 pub(crate) fn back_to_authorize(
     config: &Config,
-    form: &Form,
-) -> Result<Redirect, Refusal> {
-    form.params.one("request")?;
-    let params = carried(form).without("prompt").without("max_age");
+    request: Params,
+) -> Redirect {
+    let params = request.without("prompt").without("max_age");
     let path = format!("{}/oauth/authorize", config.issuer.path);
-    Ok(Redirect::to(&format!("{path}?{}", params.encode())))
+    Redirect::to(&format!("{path}?{}", params.encode()))
 }

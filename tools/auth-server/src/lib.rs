@@ -3,11 +3,16 @@
 //! It lets a real MCP client log a user in, in a browser or headlessly, and hands out RS256
 //! access tokens (RFC 9068) that the servers of this workspace verify. One module per concept:
 //!
-//! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `token`,
-//!   `register`, `revoke`, `introspect`, `userinfo`, `pages`
-//! - what it is about: `clients`, `cimd`, `redirect`, `users`, `passwords`, `scopes`, `resource`
-//! - what it rests on: `config`, `store`, `keys`, `mint`, `session`, `limits`, `audit`,
-//!   `clock`, `secret`, `net`, `params`, `error`
+//! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `logout`, `token`,
+//!   `register`, `manage`, `revoke`, `introspect`, `userinfo`, `home`
+//! - what it is about: `clients`, `documents`, `cimd`, `redirect`, `users`, `passwords`,
+//!   `client_secrets`, `scopes`, `resource`, `refresh_token`, `access`
+//! - what the pages rest on: `pages`, `forms`, `refusal`, `session`, `signed_in`, `known_browser`,
+//!   `cookies`, `text`
+//! - what all rests on: `config`, `store`, `keys`, `mint`, `limits`, `throttle`, `audit`, `clock`,
+//!   `secret`, `net`, `params`, `bearer`, `error`, `permissions`
+//!
+//! [`AuthServer`] is the whole of it as routes, for a program that serves something else as well.
 //!
 //! Left out: everything a production server needs beyond the protocol, such as account recovery,
 //! second factors, key storage in hardware, several replicas, and administration.
@@ -22,6 +27,7 @@ mod client_auth;
 mod client_secrets;
 mod clients;
 mod clock;
+mod commands;
 pub mod config;
 mod consent;
 mod cookies;
@@ -55,6 +61,7 @@ mod scopes;
 mod secret;
 mod server;
 mod session;
+mod signed_in;
 mod state;
 mod store;
 mod text;
@@ -63,11 +70,11 @@ mod token;
 mod userinfo;
 mod users;
 
-use app::app;
-pub use server::Revoked;
-pub use server::hash_password;
-pub use server::revoke;
-pub use server::rotate_keys;
+pub use commands::Revoked;
+pub use commands::hash_password;
+pub use commands::revoke;
+pub use commands::rotate_keys;
+pub use server::AuthServer;
 pub use server::serve;
 
 #[cfg(test)]

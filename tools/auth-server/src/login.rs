@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
-use axum::response::AppendHeaders;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
@@ -26,10 +25,10 @@ use crate::refusal::Who;
 use crate::secret;
 use crate::session;
 use crate::session::Browser;
+use crate::signed_in;
 use crate::state::AppState;
-use crate::users::User;
 
-const EVENT: &str = "login";
+const EVENT: &str = signed_in::EVENT;
 
 /// What the login page shows.
 pub(crate) struct Screen<'a> {
@@ -97,28 +96,9 @@ async fn attempt(
         return try_again(state, form, &browser, username).await;
     };
     state.throttle.forget(&key);
-    signed_in(state, form, &user).await
-}
-
-/// Starts the session, and sends the browser on with its request.
-async fn signed_in(
-    state: &AppState,
-    form: &Form,
-    user: &User,
-) -> Result<Response, Refusal> {
-    audit::allowed(audit::Entry {
-        event: EVENT,
-        user: &user.username,
-        ..Default::default()
-    });
-    let session = session::start(state, &form.headers, user).await?;
-    let known = known_browser::cookie(&state.config, &state.sealer, &user.username);
-    let cookies = AppendHeaders([
-        (header::SET_COOKIE, session.to_string()),
-        (header::SET_COOKIE, known.to_string()),
-    ]);
-    let next = forms::back_to_authorize(&state.config, form)?;
-    Ok((cookies, next).into_response())
+    form.params.one("request")?;
+    let request = forms::carried(form);
+    Ok(signed_in::welcome(state, &form.headers, request, &user).await?)
 }
 
 /// The login page once more. The same for every reason.

@@ -57,7 +57,7 @@ async fn end_and_go_back(
     if !forms::is_genuine(state, form, &session, consent::PURPOSE)? {
         return Err(forms::foreign_form());
     }
-    let next = forms::back_to_authorize(&state.config, form)?.into_response();
+    let next = forms::back_to_authorize(&state.config, forms::carried(form)).into_response();
     end(state, session.username(), &session.sid, next).await
 }
 

@@ -41,7 +41,7 @@ impl Checker {
     pub(crate) async fn slot(&self) -> Slot {
         Slot {
             // Never closed; and if it were, the check would still be made.
-            permit: self.slots.clone().acquire_owned().await.ok(),
+            permit: self.slots.clone().acquire_owned().await.ok().map(Arc::new),
             memory: self.memory.clone(),
         }
     }
@@ -56,29 +56,30 @@ impl Checker {
     }
 }
 
-/// The right to make one check.
+/// The right to make one check, until it is dropped.
 pub(crate) struct Slot {
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
     memory: Arc<Memory>,
 }
 
 impl Slot {
     /// As [`Checker::matches`].
     pub(crate) async fn matches(
-        self,
+        &self,
         hash: &str,
         password: &str,
     ) -> bool {
         let (hash, password) = (hash.to_owned(), password.to_owned());
+        let (permit, memory) = (self.permit.clone(), self.memory.clone());
         let check = move || {
+            // Held until the check is over, even where nobody waits for its result any more.
+            let _permit = permit;
             let Some(recipe) = Recipe::parse(&hash) else {
                 return false;
             };
-            let mut blocks = self.memory.take();
+            let mut blocks = memory.take();
             let same = recipe.matches(password.as_bytes(), &mut blocks);
-            self.memory.put_back(blocks);
-            // Held until here, even where nobody waits for the result any more.
-            drop(self.permit);
+            memory.put_back(blocks);
             same
         };
         tokio::task::spawn_blocking(check).await.unwrap_or(false)

@@ -3,6 +3,7 @@
 
 mod authorize;
 mod clients;
+mod embedded;
 mod end_session;
 pub(crate) mod harness;
 mod limits;

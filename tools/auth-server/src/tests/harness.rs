@@ -79,7 +79,7 @@ impl Server {
     ) -> Self {
         let state = open_at(&dir, &flags, now).unwrap();
         Self {
-            app: app(state.clone()),
+            app: app(&state),
             state,
             dir,
             flags,
