@@ -262,6 +262,30 @@ fn describe(
     client_id: &str,
     document: &Map<String, Value>,
 ) -> Result<Client, Rejected> {
+    check_claims(client_id, document)?;
+    let name = document.get("client_name").and_then(Value::as_str);
+    let grants = document
+        .get("grant_types")
+        .filter(|grants| grants.is_array());
+    let after_logout = usable_uris(document.get("post_logout_redirect_uris"));
+    Ok(Client {
+        id: client_id.to_owned(),
+        source: Source::Document,
+        metadata: Metadata {
+            redirect_uris: redirect_uris(document)?,
+            post_logout_redirect_uris: after_logout.take(MAX_REDIRECT_URIS).collect(),
+            client_name: name.map(str::to_owned),
+            grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
+        },
+        secret: None,
+    })
+}
+
+/// What would make the document somebody else's, or a client that this server cannot serve.
+fn check_claims(
+    client_id: &str,
+    document: &Map<String, Value>,
+) -> Result<(), Rejected> {
     // Or anybody could publish a document that speaks for somebody else.
     if document.get("client_id").and_then(Value::as_str) != Some(client_id) {
         return Err(Rejected(
@@ -278,40 +302,28 @@ fn describe(
             "It wants to authenticate in a way that this server does not have.",
         ));
     }
-    let redirect_uris: Vec<_> = strings(document.get("redirect_uris"))
-        .filter(|uri| redirect::check(uri).is_ok())
-        .map(str::to_owned)
-        .collect();
-    if redirect_uris.is_empty() {
+    Ok(())
+}
+
+fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Rejected> {
+    let uris: Vec<_> = usable_uris(document.get("redirect_uris")).collect();
+    if uris.is_empty() {
         return Err(Rejected(
             "Its metadata document names no redirect URI that can be used.",
         ));
     }
-    if redirect_uris.len() > MAX_REDIRECT_URIS {
+    if uris.len() > MAX_REDIRECT_URIS {
         return Err(Rejected(
             "Its metadata document names more than 10 redirect URIs.",
         ));
     }
-    let after_logout = strings(document.get("post_logout_redirect_uris"))
+    Ok(uris)
+}
+
+fn usable_uris(listed: Option<&Value>) -> impl Iterator<Item = String> {
+    strings(listed)
         .filter(|uri| redirect::check(uri).is_ok())
-        .take(MAX_REDIRECT_URIS)
         .map(str::to_owned)
-        .collect();
-    let name = document.get("client_name").and_then(Value::as_str);
-    let grants = document
-        .get("grant_types")
-        .filter(|grants| grants.is_array());
-    Ok(Client {
-        id: client_id.to_owned(),
-        source: Source::Document,
-        metadata: Metadata {
-            redirect_uris,
-            post_logout_redirect_uris: after_logout,
-            client_name: name.map(str::to_owned),
-            grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
-        },
-        secret: None,
-    })
 }
 
 /// A document can hold no secret, so the client is public; unless it asks for nothing but other

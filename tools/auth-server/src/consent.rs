@@ -57,6 +57,7 @@ pub(crate) fn page(
         scopes: &scopes::in_order(&granted).collect::<Vec<_>>(),
         withheld: &withheld,
         refresh_days: refresh_days(state, &request.client),
+        grant_days: days(state.config.settings.grant_ttl),
         username: &session.user.username,
         display_name: session.user.display_name(),
         csrf: &session.form_token(state, PURPOSE, &carried),
@@ -83,8 +84,16 @@ fn refresh_days(
     state: &AppState,
     client: &Client,
 ) -> i64 {
-    let days = (state.config.settings.refresh_ttl / SECONDS_PER_DAY).max(1);
-    if client.may_refresh() { days } else { 0 }
+    if client.may_refresh() {
+        days(state.config.settings.refresh_ttl)
+    } else {
+        0
+    }
+}
+
+/// One at least.
+fn days(seconds: i64) -> i64 {
+    (seconds / SECONDS_PER_DAY).max(1)
 }
 
 /// What an approval would give: never more than the role permits, and never nothing.

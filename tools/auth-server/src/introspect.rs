@@ -19,6 +19,7 @@ use crate::params::Form;
 use crate::refresh_token::RefreshToken;
 use crate::state::AppState;
 use crate::store;
+use crate::store::grants::Chain;
 
 const EVENT: &str = "introspect";
 
@@ -82,7 +83,7 @@ async fn refresh(
     let Some(token) = RefreshToken::parse(token) else {
         return Ok(None);
     };
-    let (handle, now) = (token.handle_hash(), state.now());
+    let handle = token.handle_hash();
     let found = state
         .store
         .run(move |tx| store::grants::find_chain(tx, &handle))
@@ -99,19 +100,32 @@ async fn refresh(
         });
         return Ok(None);
     }
+    let alive = is_alive(state, &chain, &token);
+    Ok(alive.then(|| description(state, &chain)))
+}
+
+fn is_alive(
+    state: &AppState,
+    chain: &Chain,
+    token: &RefreshToken,
+) -> bool {
     let user = state.users.get(&chain.grant.username);
     let same_user = user.is_some_and(|user| user.credential == chain.grant.credential);
     let newest = chain.token_hash == token.hash();
-    let alive = newest && same_user && !chain.grant.revoked && chain.expires_at > now;
-    Ok(alive.then(|| {
-        json!({
-            "active": true,
-            "iss": state.config.issuer.text,
-            "sub": chain.grant.username,
-            "username": chain.grant.username,
-            "exp": chain.expires_at,
-            "client_id": chain.grant.client_id,
-            "scope": chain.grant.scope,
-        })
-    }))
+    newest && same_user && !chain.grant.revoked && chain.expires_at > state.now()
+}
+
+fn description(
+    state: &AppState,
+    chain: &Chain,
+) -> Value {
+    json!({
+        "active": true,
+        "iss": state.config.issuer.text,
+        "sub": chain.grant.username,
+        "username": chain.grant.username,
+        "exp": chain.expires_at,
+        "client_id": chain.grant.client_id,
+        "scope": chain.grant.scope,
+    })
 }

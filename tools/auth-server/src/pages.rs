@@ -68,7 +68,10 @@ pub(crate) struct Consent<'a> {
     pub(crate) scopes: &'a [(&'static str, &'static str)],
     /// Scopes that were asked for and that the user's role does not permit.
     pub(crate) withheld: &'a [&'static str],
+    /// How long it may go unused; zero where it gets no refresh token.
     pub(crate) refresh_days: i64,
+    /// When it ends in any case.
+    pub(crate) grant_days: i64,
     pub(crate) username: &'a str,
     pub(crate) display_name: &'a str,
     pub(crate) request: &'a str,

@@ -147,10 +147,7 @@ impl Refusal {
                     hints,
                     way_on: None,
                 };
-                let page = pages::show(status, &problem);
-                let wait = (status == StatusCode::TOO_MANY_REQUESTS)
-                    .then_some((header::RETRY_AFTER, PAGE_WAIT.to_string()));
-                (AppendHeaders(wait), page).into_response()
+                show(status, &problem)
             }
             Self::Back {
                 back,
@@ -158,8 +155,9 @@ impl Refusal {
                 description,
             } => {
                 who.denied(code, description);
+                let safe = back.trusted || who.is_signed_in();
                 let params = [("error", code), ("error_description", description)];
-                if back.trusted || who.is_signed_in() {
+                if safe {
                     back.send(issuer, &params)
                 } else {
                     ask_first(issuer, &back, &params)
@@ -167,6 +165,16 @@ impl Refusal {
             }
         }
     }
+}
+
+/// With the time to wait, where waiting helps.
+fn show(
+    status: StatusCode,
+    problem: &pages::Problem<'_>,
+) -> Response {
+    let wait = (status == StatusCode::TOO_MANY_REQUESTS)
+        .then_some((header::RETRY_AFTER, PAGE_WAIT.to_string()));
+    (AppendHeaders(wait), pages::show(status, problem)).into_response()
 }
 
 /// The page instead of the redirect: where it would lead, and a link for who wants to go there.

@@ -143,21 +143,32 @@ fn issue_first(
         // Cannot happen while transactions exclude each other; if it ever did, nothing is issued.
         return Err(rusqlite::Error::StatementChangedRows(0));
     }
-    let refresh_token = context.client.may_refresh().then(RefreshToken::random);
-    if let Some(token) = &refresh_token {
-        let expires_at = context.refresh_until(grant.created_at);
-        store::grants::insert_chain(
-            tx,
-            &grant.id,
-            &token.handle_hash(),
-            &token.hash(),
-            expires_at,
-        )?;
-    }
+    let refresh_token = if context.client.may_refresh() {
+        Some(begin_chain(tx, context, &grant)?)
+    } else {
+        None
+    };
     let login = entitlement.scopes.contains("openid").then_some(Login {
         nonce: code.nonce,
         sid: code.sid,
         signed_in_at: code.signed_in_at,
     });
     issue(tx, context, &grant.id, entitlement, refresh_token, login)
+}
+
+fn begin_chain(
+    tx: &Transaction<'_>,
+    context: &Context,
+    grant: &Grant,
+) -> rusqlite::Result<RefreshToken> {
+    let token = RefreshToken::random();
+    let expires_at = context.refresh_until(grant.created_at);
+    store::grants::insert_chain(
+        tx,
+        &grant.id,
+        &token.handle_hash(),
+        &token.hash(),
+        expires_at,
+    )?;
+    Ok(token)
 }

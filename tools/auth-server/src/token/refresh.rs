@@ -84,26 +84,15 @@ impl PresentedRefresh {
                 chain.grant.username,
             )));
         }
-        let entitlement = match self.check(&chain.grant, context) {
-            Ok(entitlement) => entitlement,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let successor = token.successor(&context.sealer);
-        match place {
-            Place::InGrace => record_second_use(&chain.grant),
-            _ => {
-                let expires_at = context.refresh_until(chain.grant.created_at);
-                store::grants::rotate(
-                    tx,
-                    &chain.grant.id,
-                    &successor.hash(),
-                    context.now,
-                    expires_at,
-                )?;
+        match self.check(&chain.grant, context) {
+            Ok(entitlement) => {
+                let successor = token.successor(&context.sealer);
+                move_on(tx, context, &chain.grant, &place, &successor)?;
+                let grant_id = &chain.grant.id;
+                issue(tx, context, grant_id, entitlement, Some(successor), None).map(Ok)
             }
+            Err(refused) => Ok(Err(refused)),
         }
-        let grant_id = &chain.grant.id;
-        issue(tx, context, grant_id, entitlement, Some(successor), None).map(Ok)
     }
 
     /// A narrower scope is fine, a wider one is not: that takes the user's consent (RFC 6749
@@ -143,6 +132,22 @@ impl PresentedRefresh {
             "The grant does not cover that scope; send the user to the authorization endpoint.",
         ))
     }
+}
+
+/// The newest token gives way to its successor; one in its grace has done so already.
+fn move_on(
+    tx: &Transaction<'_>,
+    context: &Context,
+    grant: &Grant,
+    place: &Place,
+    successor: &RefreshToken,
+) -> rusqlite::Result<()> {
+    if matches!(place, Place::InGrace) {
+        record_second_use(grant);
+        return Ok(());
+    }
+    let expires_at = context.refresh_until(grant.created_at);
+    store::grants::rotate(tx, &grant.id, &successor.hash(), context.now, expires_at)
 }
 
 fn check_chain(
