@@ -357,6 +357,7 @@ echo "# roles"
 code guest 'scope=mcp:read mcp:tools'
 redeem
 expect "a guest lends no mcp:tools" status 200 json .scope mcp:read
+check "and the log says that it was dropped" grep -q 'consent.scope.*: mcp:tools"' "$LOG"
 code admin scope=mcp:audit
 redeem
 expect "an admin lends mcp:audit" status 200 json .scope mcp:audit

@@ -23,10 +23,7 @@ pub(crate) async fn verify(
         return Ok(None);
     };
     let jti = claims.jti.clone();
-    let found = state
-        .store
-        .run(move |tx| store::grants::find_access(tx, &jti))
-        .await?;
+    let found = state.store.run(move |tx| store::grants::find_access(tx, &jti)).await?;
     let Some(access) = found else {
         return Ok(Some(claims));
     };

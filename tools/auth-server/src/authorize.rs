@@ -76,10 +76,7 @@ async fn note_client(
 ) -> Result<(), Refusal> {
     let id = params.one("client_id")?.unwrap_or_default().to_owned();
     let now = state.now();
-    let noted = state
-        .store
-        .run(move |tx| store::clients::seen(tx, &id, now))
-        .await;
+    let noted = state.store.run(move |tx| store::clients::seen(tx, &id, now)).await;
     Ok(noted?)
 }
 
@@ -96,8 +93,6 @@ fn login_page(
         failed_as: None,
     };
     let page = login::page(state, &browser, &screen);
-    let cookies = browser
-        .new_cookie
-        .map(|cookie| (header::SET_COOKIE, cookie.to_string()));
+    let cookies = browser.new_cookie.map(|cookie| (header::SET_COOKIE, cookie.to_string()));
     (AppendHeaders(cookies), page).into_response()
 }

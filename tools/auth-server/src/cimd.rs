@@ -147,10 +147,7 @@ async fn download(
             .map(|request| (http, request))
     });
     let (http, request) = response.map_err(|error| unreachable(&error))?;
-    let response = http
-        .execute(request)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let response = http.execute(request).await.map_err(|error| unreachable(&error))?;
     check_head(&response)?;
     let fresh = freshness(&response);
     Ok((body(response).await?, fresh))
@@ -223,11 +220,7 @@ fn check_head(response: &Response) -> Result<(), Rejected> {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| unreachable(&error))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BYTES {
             return Err(Rejected("Its metadata document is larger than 5 KB."));
@@ -240,15 +233,10 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
 /// fetched for every page.
 fn freshness(response: &Response) -> i64 {
     let values = response.headers().get_all(header::CACHE_CONTROL);
-    let text: Vec<_> = values
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
+    let text: Vec<_> = values.iter().filter_map(|value| value.to_str().ok()).collect();
     let directives = text.join(",").to_ascii_lowercase();
     let mut directives = directives.split(',').map(str::trim);
-    let uncached = directives
-        .clone()
-        .any(|directive| matches!(directive, "no-store" | "no-cache"));
+    let uncached = directives.clone().any(|directive| matches!(directive, "no-store" | "no-cache"));
     let max_age = directives.find_map(|directive| directive.strip_prefix("max-age=")?.parse().ok());
     match (uncached, max_age) {
         (true, _) => MIN_FRESH,
@@ -264,9 +252,7 @@ fn describe(
 ) -> Result<Client, Rejected> {
     check_claims(client_id, document)?;
     let name = document.get("client_name").and_then(Value::as_str);
-    let grants = document
-        .get("grant_types")
-        .filter(|grants| grants.is_array());
+    let grants = document.get("grant_types").filter(|grants| grants.is_array());
     let after_logout = usable_uris(document.get("post_logout_redirect_uris"));
     Ok(Client {
         id: client_id.to_owned(),
@@ -321,17 +307,13 @@ fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Rejected>
 }
 
 fn usable_uris(listed: Option<&Value>) -> impl Iterator<Item = String> {
-    strings(listed)
-        .filter(|uri| redirect::check(uri).is_ok())
-        .map(str::to_owned)
+    strings(listed).filter(|uri| redirect::check(uri).is_ok()).map(str::to_owned)
 }
 
 /// A document can hold no secret, so the client is public; unless it asks for nothing but other
 /// methods. Some clients name their method, some list all they could use, some do neither.
 fn is_public_client(document: &Map<String, Value>) -> bool {
-    let one = document
-        .get("token_endpoint_auth_method")
-        .and_then(Value::as_str);
+    let one = document.get("token_endpoint_auth_method").and_then(Value::as_str);
     let several = document.get("token_endpoint_auth_methods_supported");
     let listed = strings(several).any(|method| method == "none");
     match (one, several) {
@@ -342,11 +324,7 @@ fn is_public_client(document: &Map<String, Value>) -> bool {
 
 /// The strings in an array; anything else counts as absent.
 fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

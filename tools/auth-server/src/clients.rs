@@ -120,11 +120,7 @@ impl Client {
     /// characters.
     pub(crate) fn display_name(&self) -> String {
         let name = self.metadata.client_name.as_deref().unwrap_or_default();
-        let name: String = name
-            .chars()
-            .filter(|c| text::is_visible(*c))
-            .take(80)
-            .collect();
+        let name: String = name.chars().filter(|c| text::is_visible(*c)).take(80).collect();
         let name = name.trim();
         if name.is_empty() {
             "A client without a name".to_owned()
@@ -194,11 +190,7 @@ impl Entry {
     fn check(self) -> Result<Client> {
         let id = self.client_id;
         ensure!(!id.is_empty(), "a client has an empty client_id");
-        for uri in self
-            .redirect_uris
-            .iter()
-            .chain(&self.post_logout_redirect_uris)
-        {
+        for uri in self.redirect_uris.iter().chain(&self.post_logout_redirect_uris) {
             redirect::check(uri).map_err(|why| anyhow!("client {id:?}: {why}"))?;
         }
         let hash = self.client_secret_hash;

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use anyhow::bail;
 use anyhow::ensure;
 
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys;
@@ -59,14 +60,32 @@ pub fn revoke(
         Revoked::User(name) => ("user", name),
         Revoked::Client(id) => ("client", id),
     };
-    println!(
-        "{kind} {name:?}: {} sessions, {} codes and {} grants ended",
+    let ended = format!(
+        "{} sessions, {} codes and {} grants ended",
         withdrawn.sessions, withdrawn.codes, withdrawn.grants
     );
+    record(whose, &ended);
+    println!("{kind} {name:?}: {ended}");
     if withdrawn == Withdrawn::default() {
         eprintln!("nothing was in force; is that how the name is written?");
     }
     Ok(())
+}
+
+fn record(
+    whose: &Revoked<'_>,
+    detail: &str,
+) {
+    let (user, client) = match *whose {
+        Revoked::User(name) => (name, ""),
+        Revoked::Client(id) => ("", id),
+    };
+    audit::allowed(audit::Entry {
+        event: "revoke.all",
+        user,
+        client,
+        detail,
+    });
 }
 
 /// The database of a server that has run.

@@ -21,10 +21,7 @@ pub(crate) async fn client(
     username: &str,
 ) -> Result<Client, Refusal> {
     let (id, now) = (client_id.to_owned(), state.now());
-    let stored = state
-        .store
-        .run(move |tx| store::clients::find(tx, &id))
-        .await?;
+    let stored = state.store.run(move |tx| store::clients::find(tx, &id)).await?;
     if let Some(stored) = stored.filter(|stored| stored.fresh_until > Some(now)) {
         return Ok(stored.client);
     }
@@ -62,10 +59,7 @@ async fn keep(
         managed: None,
     };
     let (now, max) = (state.now(), state.config.settings.max_clients);
-    let kept = state
-        .store
-        .run(move |tx| store::clients::put(tx, &stored, now, max))
-        .await?;
+    let kept = state.store.run(move |tx| store::clients::put(tx, &stored, now, max)).await?;
     kept.then_some(client)
         .ok_or_else(|| Refusal::page("This server is full", "It cannot remember more clients."))
 }

@@ -84,10 +84,7 @@ async fn refresh(
         return Ok(None);
     };
     let handle = token.handle_hash();
-    let found = state
-        .store
-        .run(move |tx| store::grants::find_chain(tx, &handle))
-        .await?;
+    let found = state.store.run(move |tx| store::grants::find_chain(tx, &handle)).await?;
     let Some(chain) = found else {
         return Ok(None);
     };

@@ -51,9 +51,7 @@ async fn end_and_go_back(
     state: &AppState,
     form: &Form,
 ) -> Result<Response, Refusal> {
-    let session = session::find(state, &form.headers)
-        .await?
-        .ok_or_else(forms::foreign_form)?;
+    let session = session::find(state, &form.headers).await?.ok_or_else(forms::foreign_form)?;
     if !forms::is_genuine(state, form, &session, consent::PURPOSE)? {
         return Err(forms::foreign_form());
     }
@@ -220,9 +218,7 @@ async fn confirmed(
     form: &Form,
     params: &Params,
 ) -> Result<Response, Refusal> {
-    let session = session::find(state, &form.headers)
-        .await?
-        .ok_or_else(forms::foreign_form)?;
+    let session = session::find(state, &form.headers).await?.ok_or_else(forms::foreign_form)?;
     if !forms::is_genuine(state, form, &session, PURPOSE)? {
         return Err(forms::foreign_form());
     }

@@ -146,13 +146,9 @@ pub(crate) fn read_access(
     now: i64,
 ) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
-    let typed = header
-        .typ
-        .is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
+    let typed = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
     let key = ring.decoding_key(&header.kid?)?;
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256())
-        .ok()?
-        .claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256()).ok()?.claims;
     let ours = typed && claims.iss == issuer && !claims.sub.is_empty();
     let in_time = claims.exp > now && claims.nbf.is_none_or(|nbf| nbf <= now);
     (ours && in_time).then_some(claims)
@@ -178,9 +174,7 @@ pub(crate) fn read_hint(
     let header = jsonwebtoken::decode_header(token).ok()?;
     let typed = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
     let key = ring.decoding_key(&header.kid?)?;
-    let hint = jsonwebtoken::decode::<Hint>(token, &key, &rs256())
-        .ok()?
-        .claims;
+    let hint = jsonwebtoken::decode::<Hint>(token, &key, &rs256()).ok()?.claims;
     (typed && hint.iss == issuer).then_some(hint)
 }
 

@@ -63,10 +63,7 @@ pub(crate) async fn find(
         return Ok(None);
     };
     let (hash, now) = (secret::sha256(&id), state.now());
-    let row = state
-        .store
-        .run(move |tx| store::sessions::find(tx, &hash, now))
-        .await?;
+    let row = state.store.run(move |tx| store::sessions::find(tx, &hash, now)).await?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -94,10 +91,7 @@ pub(crate) async fn user_of(
     sid: &str,
 ) -> Result<Option<String>, StoreError> {
     let (sid, now) = (sid.to_owned(), state.now());
-    let row = state
-        .store
-        .run(move |tx| store::sessions::find_by_sid(tx, &sid, now))
-        .await?;
+    let row = state.store.run(move |tx| store::sessions::find_by_sid(tx, &sid, now)).await?;
     Ok(row.map(|row| row.username))
 }
 
@@ -136,10 +130,7 @@ pub(crate) async fn end(
     sid: &str,
 ) -> Result<Cookie<'static>, StoreError> {
     let sid = sid.to_owned();
-    state
-        .store
-        .run(move |tx| store::sessions::delete_by_sid(tx, &sid))
-        .await?;
+    state.store.run(move |tx| store::sessions::delete_by_sid(tx, &sid)).await?;
     let mut cookie = cookies::make(&state.config, SESSION, String::new());
     cookie.make_removal();
     Ok(cookie)
@@ -192,13 +183,17 @@ pub(crate) fn is_own_host(
     let Some(host) = headers.get(header::HOST) else {
         return true;
     };
-    let url = host
-        .to_str()
-        .ok()
-        .and_then(|host| Url::parse(&format!("http://{host}")).ok());
-    url.is_some_and(|url| {
+    let Some(host) = host.to_str().ok().filter(|host| is_authority(host)) else {
+        return false;
+    };
+    Url::parse(&format!("http://{host}")).is_ok_and(|url| {
         net::has_loopback_host(&url) || url.host_str() == config.issuer.host.as_deref()
     })
+}
+
+/// A host and a port and nothing else: no `evil@localhost`, no `localhost/..`.
+fn is_authority(host: &str) -> bool {
+    !host.contains(['@', '/', '\\', '?', '#'])
 }
 
 /// Whether a form may come from where the browser says it comes from.

@@ -28,8 +28,6 @@ const INVISIBLE: &[(char, char)] = &[
 
 /// Whether a reader sees the character for what it is.
 pub(crate) fn is_visible(c: char) -> bool {
-    let hidden = INVISIBLE
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&c));
+    let hidden = INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c));
     !c.is_control() && !hidden
 }

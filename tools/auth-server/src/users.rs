@@ -100,9 +100,7 @@ impl Users {
         password: &str,
     ) -> Option<Arc<User>> {
         let user = self.get(username);
-        let hash = user
-            .as_ref()
-            .map_or(&self.decoy, |user| &user.password_hash);
+        let hash = user.as_ref().map_or(&self.decoy, |user| &user.password_hash);
         let matches = self.checker.matches(hash, password).await;
         user.filter(|_| matches)
     }

@@ -99,9 +99,9 @@ async fn find_client(
         .map_err(|why| Refusal::page("This client cannot be used", why))?;
     match session {
         None => Ok(None),
-        Some(session) => documents::client(state, client_id, &session.user.username)
-            .await
-            .map(Some),
+        Some(session) => {
+            documents::client(state, client_id, &session.user.username).await.map(Some)
+        }
     }
 }
 

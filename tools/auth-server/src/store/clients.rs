@@ -158,8 +158,7 @@ pub(crate) fn clean_up(
          AND max(created_at, coalesce(used_at, 0), coalesce(seen_at, 0)) \
              <= CASE WHEN used_at IS NULL THEN ?2 ELSE ?3 END)"
     );
-    tx.execute(&sql, params![now, now - UNUSED_FOR, now - IDLE_FOR])
-        .map(drop)
+    tx.execute(&sql, params![now, now - UNUSED_FOR, now - IDLE_FOR]).map(drop)
 }
 
 /// Notes that a user came from the client, once a minute at most: this is called for every page.

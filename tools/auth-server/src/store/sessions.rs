@@ -82,8 +82,7 @@ pub(crate) fn delete_by_sid(
     tx: &Transaction<'_>,
     sid: &str,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE sid = ?1", [sid])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE sid = ?1", [sid]).map(drop)
 }
 
 /// Forgets the session of a browser that gets another one.
@@ -91,8 +90,7 @@ pub(crate) fn delete(
     tx: &Transaction<'_>,
     id_hash: &str,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash]).map(drop)
 }
 
 /// Deletes the expired ones.
@@ -100,6 +98,5 @@ pub(crate) fn clean_up(
     tx: &Transaction<'_>,
     now: i64,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now]).map(drop)
 }

@@ -105,8 +105,7 @@ impl Server {
         mut self,
         flags: &[&str],
     ) -> Self {
-        self.flags
-            .extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
         self.restart()
     }
 
@@ -136,8 +135,7 @@ impl Server {
         &self,
         path: &str,
     ) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn post_json(
@@ -225,8 +223,7 @@ impl Server {
         client_id: &str,
         code: &str,
     ) -> Answer {
-        self.post_form("/oauth/token", &code_form(client_id, code))
-            .await
+        self.post_form("/oauth/token", &code_form(client_id, code)).await
     }
 
     /// The whole flow; returns the token answer.
@@ -319,9 +316,7 @@ pub(crate) fn form_request(
 }
 
 pub(crate) fn encode(form: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 
 pub(crate) fn code_form<'a>(
@@ -466,10 +461,7 @@ pub(crate) fn hidden(
     name: &str,
 ) -> String {
     let marker = format!(r#"name="{name}" value=""#);
-    let after = page
-        .split_once(&marker)
-        .unwrap_or_else(|| panic!("no {name} in {page}"))
-        .1;
+    let after = page.split_once(&marker).unwrap_or_else(|| panic!("no {name} in {page}")).1;
     let value = after.split('"').next().unwrap();
     [
         ("&#38;", "&"),
@@ -596,8 +588,7 @@ impl Browser {
             ("request", &hidden(&page, "request")),
             ("csrf", &hidden(&page, "csrf")),
         ];
-        self.send(server, form_request("/oauth/consent", &form))
-            .await
+        self.send(server, form_request("/oauth/consent", &form)).await
     }
 }
 
@@ -617,8 +608,6 @@ fn part(
 ) -> Value {
     use base64::Engine;
     let text = token.split('.').nth(index).unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(text)
-        .unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }

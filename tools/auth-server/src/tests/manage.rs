@@ -80,15 +80,10 @@ async fn a_client_that_deletes_itself_takes_everything_with_it() {
     let answer = manage(&server, "DELETE", &client.path, &client.token).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert!(answer.body.is_empty());
-    server
-        .redeem(&client.id, &code)
-        .await
-        .assert_error(401, "invalid_client");
+    server.redeem(&client.id, &code).await.assert_error(401, "invalid_client");
     let access = body["access_token"].as_str().unwrap();
     let form = [("token", access)];
-    let told = server
-        .post_form_as("/oauth/introspect", &form, &service.0, &service.1)
-        .await;
+    let told = server.post_form_as("/oauth/introspect", &form, &service.0, &service.1).await;
     assert_eq!(told.json(), json!({"active": false}));
     // The token is good for nothing now.
     for method in ["GET", "DELETE"] {
@@ -152,9 +147,7 @@ async fn a_client_whose_user_is_signing_in_makes_no_room_for_others() {
     server.register().await;
     assert!(is_known(&server, &busy).await);
     assert!(!is_known(&server, &idle).await);
-    let answer = browser
-        .sign_in(&server, &request(&busy, &[]), "alice", "alice")
-        .await;
+    let answer = browser.sign_in(&server, &request(&busy, &[]), "alice", "alice").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     // Where all are signing somebody in, nobody is thrown out.
     let second = server.register().await;
@@ -177,9 +170,7 @@ async fn clients_that_nobody_uses_go() {
     let seen = server.register().await;
     server.advance(86_399);
     clean_up(&server).await;
-    server
-        .get(&format!("/oauth/authorize?{}", request(&seen, &[])))
-        .await;
+    server.get(&format!("/oauth/authorize?{}", request(&seen, &[]))).await;
     assert!(is_known(&server, &unused).await);
     server.advance(1);
     clean_up(&server).await;

@@ -101,9 +101,7 @@ async fn forms_of_other_sites_do_not_use_up_the_attempts_of_an_address() {
         ];
         for answer in [
             server.post_form("/oauth/login", &form).await,
-            browser
-                .send(&server, form_request("/oauth/login", &form))
-                .await,
+            browser.send(&server, form_request("/oauth/login", &form)).await,
         ] {
             assert_eq!(answer.status, StatusCode::FORBIDDEN);
         }
@@ -166,18 +164,12 @@ async fn a_client_that_was_right_before_is_not_kept_out_by_guesses() {
     let server = with_workshop();
     let (id, secret) = server.register_confidential().await;
     for (id, secret) in [("workshop", "sesame"), (&id, &secret)] {
-        present(&server, id, secret)
-            .await
-            .assert_error(400, "invalid_grant");
+        present(&server, id, secret).await.assert_error(400, "invalid_grant");
         for _ in 0..6 {
             present(&server, id, "wrong").await;
         }
-        present(&server, id, "wrong")
-            .await
-            .assert_error(429, "temporarily_unavailable");
-        present(&server, id, secret)
-            .await
-            .assert_error(400, "invalid_grant");
+        present(&server, id, "wrong").await.assert_error(429, "temporarily_unavailable");
+        present(&server, id, secret).await.assert_error(400, "invalid_grant");
     }
 }
 
@@ -205,19 +197,10 @@ async fn the_page_names_the_issuer_and_after_a_mistake_asks_for_the_password() {
     let client = server.register().await;
     let query = request(&client, &[]);
     let focus = |page: &str| {
-        let inputs = page
-            .split("<input")
-            .filter(|input| input.contains("autofocus"));
+        let inputs = page.split("<input").filter(|input| input.contains("autofocus"));
         let names: Vec<_> = inputs
             .map(|input| {
-                input
-                    .split("name=\"")
-                    .nth(1)
-                    .unwrap()
-                    .split('"')
-                    .next()
-                    .unwrap()
-                    .to_owned()
+                input.split("name=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
             })
             .collect();
         names
@@ -246,10 +229,7 @@ async fn a_second_sign_in_ends_the_first_session_of_the_browser() {
     let answer = browser.sign_in(&server, &query, "bob", "bob").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let uri = format!("/oauth/authorize?{}", request(&client, &[]));
-    let old = Request::get(uri)
-        .header(header::COOKIE, first)
-        .body(Body::empty())
-        .unwrap();
+    let old = Request::get(uri).header(header::COOKIE, first).body(Body::empty()).unwrap();
     let page = server.send(old).await.body_text();
     assert!(page.contains("<h1>Sign in</h1>"), "{page}");
     let page = browser.open(&server, &request(&client, &[])).await;
@@ -272,10 +252,7 @@ async fn a_client_can_ask_for_a_recent_sign_in() {
         page(wrong).await.assert_sent_back("invalid_request");
     }
     let query = request(&client, &[("max_age", "99"), ("prompt", "none")]);
-    browser
-        .open(&server, &query)
-        .await
-        .assert_sent_back("login_required");
+    browser.open(&server, &query).await.assert_sent_back("login_required");
     // Zero asks once, and not for ever.
     let query = request(&client, &[("max_age", "0")]);
     let answer = browser.sign_in(&server, &query, "alice", "alice").await;

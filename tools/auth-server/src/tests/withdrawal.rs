@@ -12,9 +12,7 @@ use crate::store::withdrawal::Withdrawn;
 
 fn kids(server: &Value) -> Vec<String> {
     let keys = server["keys"].as_array().unwrap();
-    keys.iter()
-        .map(|key| key["kid"].as_str().unwrap().to_owned())
-        .collect()
+    keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 fn tick(server: &Server) {
@@ -30,9 +28,7 @@ async fn is_active(
 ) -> bool {
     let (id, secret) = service;
     let form = [("token", token)];
-    let answer = server
-        .post_form_as("/oauth/introspect", &form, id, secret)
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &form, id, secret).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body_text());
     answer.json()["active"].as_bool().unwrap()
 }
@@ -146,10 +142,7 @@ async fn a_chain_of_refresh_tokens_does_not_go_on_for_ever() {
         StatusCode::OK
     );
     server.advance(1);
-    server
-        .refresh(&client, &token, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &token, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -160,10 +153,7 @@ async fn a_shorter_limit_counts_for_grants_that_are_there() {
     let token = body["refresh_token"].as_str().unwrap();
     server.advance(1000);
     let server = server.restart_with(&["--grant-ttl", "1000"]);
-    server
-        .refresh(&client, token, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, token, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -194,14 +184,8 @@ async fn everything_of_a_user_can_be_taken_back() {
         }
     );
     assert!(!signed_in(&alice, &server, &client).await);
-    server
-        .redeem(&client, &code)
-        .await
-        .assert_error(400, "invalid_grant");
-    server
-        .refresh(&client, refresh, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.redeem(&client, &code).await.assert_error(400, "invalid_grant");
+    server.refresh(&client, refresh, &[]).await.assert_error(400, "invalid_grant");
     assert!(!is_active(&server, &service, access).await);
     let bobs = bobs["refresh_token"].as_str().unwrap();
     assert_eq!(
@@ -248,22 +232,16 @@ async fn a_refresh_token_is_known_to_its_own_client_alone() {
     let own = server.register_confidential().await;
     let code = server.code("alice", &own.0, &[]).await;
     let form = code_form(&own.0, &code);
-    let answer = server
-        .post_form_as("/oauth/token", &form, &own.0, &own.1)
-        .await;
+    let answer = server.post_form_as("/oauth/token", &form, &own.0, &own.1).await;
     let token = answer.text("refresh_token");
     assert!(!is_active(&server, &service, &token).await);
     let form = [("token", token.as_str())];
-    let told = server
-        .post_form_as("/oauth/introspect", &form, &own.0, &own.1)
-        .await;
+    let told = server.post_form_as("/oauth/introspect", &form, &own.0, &own.1).await;
     assert_eq!(told.json()["active"], true);
     assert_eq!(told.json()["client_id"], json!(own.0));
     assert!(told.json().get("token_type").is_none());
     let form = [("grant_type", "refresh_token"), ("refresh_token", &token)];
-    let answer = server
-        .post_form_as("/oauth/token", &form, &own.0, &own.1)
-        .await;
+    let answer = server.post_form_as("/oauth/token", &form, &own.0, &own.1).await;
     let next = answer.text("refresh_token");
     assert!(!is_active(&server, &own, &token).await, "replaced");
     assert!(is_active(&server, &own, &next).await);
@@ -278,10 +256,7 @@ async fn an_old_refresh_token_is_recognised_however_many_came_after_it() {
     let first = body["refresh_token"].as_str().unwrap();
     let mut token = first.to_owned();
     for _ in 0..50 {
-        token = server
-            .refresh(&client, &token, &[])
-            .await
-            .text("refresh_token");
+        token = server.refresh(&client, &token, &[]).await.text("refresh_token");
     }
     let rows: i64 = server
         .state
@@ -289,14 +264,8 @@ async fn an_old_refresh_token_is_recognised_however_many_came_after_it() {
         .run_now(|tx| tx.query_row("SELECT count(*) FROM refresh_tokens", [], |row| row.get(0)))
         .unwrap();
     assert_eq!(rows, 1, "rotated tokens leave nothing behind");
-    server
-        .refresh(&client, first, &[])
-        .await
-        .assert_error(400, "invalid_grant");
-    server
-        .refresh(&client, &token, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, first, &[]).await.assert_error(400, "invalid_grant");
+    server.refresh(&client, &token, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]

@@ -103,6 +103,7 @@ impl PresentedRefresh {
         context: &Context,
     ) -> Result<Entitlement, Refused> {
         let wanted = self.wanted(&scopes::known(&grant.scope))?;
+        self.record_dropped(grant, &wanted);
         let resources = context.resources(&grant.resources)?;
         let (user, permitted) = context.user(&grant.username, &grant.credential)?;
         Ok(Entitlement {
@@ -110,6 +111,23 @@ impl PresentedRefresh {
             scopes: &wanted & &permitted,
             resources,
         })
+    }
+
+    /// Says which scopes do not exist: the client will wonder.
+    fn record_dropped(
+        &self,
+        grant: &Grant,
+        wanted: &Scopes,
+    ) {
+        let dropped = scopes::missing(&self.scope, &scopes::join(wanted));
+        if !dropped.is_empty() {
+            audit::denied(audit::Entry {
+                event: "token.scope",
+                user: &grant.username,
+                client: &grant.client_id,
+                detail: &format!("unknown here: {dropped}"),
+            });
+        }
     }
 
     /// Everything that was granted where nothing is asked for. A client that asks for scopes that
@@ -175,9 +193,7 @@ fn place(
     context: &Context,
 ) -> Place {
     let hash = token.hash();
-    let in_grace = chain
-        .rotated_at
-        .is_some_and(|at| at + context.grace > context.now);
+    let in_grace = chain.rotated_at.is_some_and(|at| at + context.grace > context.now);
     if chain.token_hash == hash {
         Place::Newest
     } else if in_grace && chain.replaced_hash.as_deref() == Some(hash.as_str()) {
