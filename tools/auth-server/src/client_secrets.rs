@@ -51,8 +51,8 @@ impl ClientSecrets {
         }
     }
 
-    /// Judges the secret that somebody presents for `id`; `client` is `None` where no client of
-    /// that id has a secret, which takes as long and waits as often.
+    /// Judges the secret that somebody presents for `id`. Guesses at an id that no client has
+    /// (`None`) are counted and made to wait as all others.
     pub(crate) async fn check(
         &self,
         id: &str,

@@ -201,8 +201,8 @@ fn ask_first(
 #[derive(Clone, Copy)]
 pub(crate) struct Who<'a> {
     event: &'static str,
-    /// Empty where nobody is signed in.
-    user: &'a str,
+    /// Whose browser it is, once somebody has signed in there.
+    user: Option<&'a str>,
     client: &'a str,
 }
 
@@ -214,7 +214,7 @@ impl<'a> Who<'a> {
     ) -> Self {
         Self {
             event,
-            user: "",
+            user: None,
             client: params.all("client_id").next().unwrap_or_default(),
         }
     }
@@ -225,13 +225,13 @@ impl<'a> Who<'a> {
         username: Option<&'a str>,
     ) -> Self {
         Self {
-            user: username.unwrap_or_default(),
+            user: username,
             ..self
         }
     }
 
     fn is_signed_in(self) -> bool {
-        !self.user.is_empty()
+        self.user.is_some()
     }
 
     fn denied(
@@ -241,7 +241,7 @@ impl<'a> Who<'a> {
     ) {
         audit::denied(audit::Entry {
             event: self.event,
-            user: self.user,
+            user: self.user.unwrap_or_default(),
             client: self.client,
             detail: &format!("{code}: {description}"),
         });

@@ -371,6 +371,8 @@ async fn the_consent_page_says_who_wants_what_and_where_it_goes() {
         "<code>http://localhost:9000/mcp</code>",
         "<code>mcp:read</code>",
         "your role does not permit it",
+        "30 days",
+        "90 days at most",
         "registered itself",
         "This client runs on your computer",
     ] {

@@ -11,6 +11,9 @@ use http_body_util::channel::Channel;
 use serde_json::json;
 
 use super::harness::*;
+use crate::throttle::Key;
+use crate::throttle::MAX_KEYS;
+use crate::throttle::Throttle;
 
 #[tokio::test]
 async fn five_wrong_passwords_make_a_name_wait_half_a_minute() {
@@ -77,6 +80,18 @@ async fn parallel_guesses_get_no_more_than_five_either() {
         looked_at += usize::from(task.await.unwrap() == StatusCode::FORBIDDEN);
     }
     assert_eq!(looked_at, 5);
+}
+
+#[test]
+fn a_flood_of_names_keeps_new_names_waiting_and_no_known_browser() {
+    let throttle = Throttle::default();
+    for at in 0..MAX_KEYS {
+        throttle.attempt(&Key::name(&at.to_string()), 1000).unwrap();
+    }
+    assert_eq!(throttle.attempt(&Key::name("new"), 1000), Err(30));
+    assert_eq!(throttle.attempt(&Key::name("7"), 1000), Ok(()));
+    assert_eq!(throttle.attempt(&Key::browser("known"), 1000), Ok(()));
+    assert_eq!(throttle.attempt(&Key::name("new"), 1030), Ok(()));
 }
 
 #[tokio::test]

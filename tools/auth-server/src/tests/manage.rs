@@ -123,6 +123,24 @@ async fn nobody_else_reads_or_deletes_a_registration() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn a_script_on_another_page_may_manage_what_it_registered() {
+    let server = Server::new();
+    let client = register(&server, "none").await;
+    let request = Request::builder()
+        .method("OPTIONS")
+        .uri(&client.path)
+        .header(header::ORIGIN, "http://localhost:6274")
+        .header("access-control-request-method", "DELETE")
+        .header("access-control-request-headers", "authorization")
+        .body(Body::empty())
+        .unwrap();
+    let answer = server.send(request).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let methods = answer.header("access-control-allow-methods");
+    assert!(methods.split(',').any(|name| name == "DELETE"), "{methods}");
+}
+
 async fn is_known(
     server: &Server,
     client: &str,
