@@ -129,15 +129,24 @@ async fn asked_to_end(
         }
         return Ok(question(state, &request, session, params));
     }
-    // A program without the browser's cookies: its ID token names the session.
-    if let Some((hint, sid)) = request.hint.as_ref().and_then(named_session) {
-        let owner = session::user_of(state, sid).await?;
-        if owner.is_some_and(|owner| owner == hint.sub) {
-            let next = signed_out(state, &request, true);
-            return end(state, &hint.sub, sid, next).await;
+    // Nobody is signed in here, whatever is ended elsewhere.
+    let next = signed_out(state, &request, false);
+    match request.hint.as_ref().and_then(named_session) {
+        Some((hint, sid)) if is_session_of(state, hint, sid).await? => {
+            end(state, &hint.sub, sid, next).await
         }
+        _ => Ok(next),
     }
-    Ok(signed_out(state, &request, false))
+}
+
+/// For a program without the browser's cookies: its ID token names the session.
+async fn is_session_of(
+    state: &AppState,
+    hint: &Hint,
+    sid: &str,
+) -> Result<bool, Refusal> {
+    let owner = session::user_of(state, sid).await?;
+    Ok(owner.is_some_and(|owner| owner == hint.sub))
 }
 
 fn named_session(hint: &Hint) -> Option<(&Hint, &str)> {
@@ -188,7 +197,7 @@ fn way_back(
         Refusal::page(
             "This client may not send you there",
             "The post_logout_redirect_uri is not one that the client registered, or no client is \
-             named. You are still signed in, and nobody is redirected.",
+             named. Nobody was signed out, and nobody is redirected.",
         )
     })?;
     Ok(Some(Back::new(client, uri.to_owned(), echoed)))
@@ -203,10 +212,12 @@ fn question(
 ) -> Response {
     let carried = params.encode();
     let client = request.client.as_ref().map(Client::display_name);
+    let next = request.back.as_ref().map(Back::shown_host);
     let page = pages::SignOut {
         base: &state.config.issuer.path,
-        client: client.as_deref().unwrap_or_default(),
+        client: client.as_deref(),
         username: session.username(),
+        next_host: next.as_deref(),
         request: &carried,
         csrf: &session.form_token(state, PURPOSE, &carried),
     };
@@ -247,8 +258,8 @@ async fn end(
     Ok((cookies, next).into_response())
 }
 
-/// Back to the client. Where nobody was signed in, this could be anybody's way of sending people
-/// to any site: then only to a place that is above suspicion, with a link to others.
+/// Back to the client. Where nobody was signed in in this browser, this could be anybody's way of
+/// sending people to any site: then only to a place that is above suspicion, with a link to others.
 fn signed_out(
     state: &AppState,
     request: &Request,

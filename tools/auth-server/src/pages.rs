@@ -93,9 +93,11 @@ pub(crate) struct Problem<'a> {
 #[template(path = "sign_out.html")]
 pub(crate) struct SignOut<'a> {
     pub(crate) base: &'a str,
-    /// Name of the client that asks for it; empty where none is named.
-    pub(crate) client: &'a str,
+    /// Name of the client that asks for it.
+    pub(crate) client: Option<&'a str>,
     pub(crate) username: &'a str,
+    /// Where the browser goes afterwards.
+    pub(crate) next_host: Option<&'a str>,
     pub(crate) request: &'a str,
     pub(crate) csrf: &'a str,
 }

@@ -141,6 +141,7 @@ async fn what_the_user_answers_happens() {
         ("post_logout_redirect_uri", GOODBYE),
     ];
     let page = end(&browser, &server, &params).await.body_text();
+    assert!(page.contains("<code>127.0.0.1:5000</code>"), "{page}");
     let stays = press(&browser, &server, &page, "stay").await;
     assert_eq!(stays.status, StatusCode::OK);
     assert!(is_signed_in(&browser, &server, &client).await);
@@ -212,15 +213,16 @@ async fn signing_out_is_no_way_to_send_strangers_to_a_site() {
     let phish = "https://phish.example/login";
     let client = registered(&server, phish).await;
     let (_, attackers) = visitor(&server, &client, "bob").await;
-    // The attacker's own session is over, the ID token is not.
-    server.advance(30_000);
     let params = [
         ("id_token_hint", attackers.as_str()),
         ("post_logout_redirect_uri", phish),
     ];
-    let answer = end(&Browser::default(), &server, &params).await;
-    answer.assert_page(200);
-    assert!(answer.body_text().contains("phish.example"));
+    // First while the attacker's own session is alive, elsewhere; then when it is over.
+    for _ in 0..2 {
+        let answer = end(&Browser::default(), &server, &params).await;
+        answer.assert_page(200);
+        assert!(answer.body_text().contains("phish.example"));
+    }
     let client = registered(&server, GOODBYE).await;
     let params = [
         ("client_id", client.as_str()),
