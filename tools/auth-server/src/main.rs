@@ -65,10 +65,7 @@ fn start_log() {
         .with_target(true)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(log_filter())
-        .init();
+    tracing_subscriber::registry().with(lines).with(log_filter()).init();
 }
 
 /// What `RUST_LOG` asks for. `EnvFilter` would also read spans and fields from it, and brings a
