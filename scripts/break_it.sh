@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Breaks the steps on purpose, one flaw at a time, and demands that their test scripts notice.
+# Breaks the programs on purpose, one flaw at a time, and demands that their test scripts notice.
 #
 #   scripts/break_it.sh                               every patch in scripts/sabotage
 #   scripts/break_it.sh step6-audience-unchecked ..   only these
 #   scripts/break_it.sh --list                        what there is, and what each one breaks
 #
-# Each patch says at its top which step it breaks, what is wrong then, and which claim must turn red. It is applied to
+# Each patch says at its top which step it breaks (or which script of which program must notice: `Script`, `Binary`),
+# what is wrong then, and which claim must turn red. It is applied to
 # a copy of the workspace in target/sabotage, never to your files. To try one out by hand:
 #   git apply scripts/sabotage/step6-audience-unchecked.patch; scripts/test_step6.sh; git checkout step6
 #
@@ -20,6 +21,27 @@ COPY=$PLACE/workspace
 # field NAME PATCH: what a patch says of itself.
 field() {
     sed -n "s/^# $1: //p" "$PATCHES/$2.patch"
+}
+
+# The script that must turn red, and the program that it tests.
+script() {
+    local step
+    step=$(field Step "$1")
+    if [ -n "$step" ]; then
+        echo "test_step$step.sh"
+    else
+        field Script "$1"
+    fi
+}
+
+binary() {
+    local step
+    step=$(field Step "$1")
+    if [ -n "$step" ]; then
+        echo "step$step"
+    else
+        field Binary "$1"
+    fi
 }
 
 names() {
@@ -74,16 +96,15 @@ apply() {
 # For each name one line: the name, and nothing or what went wrong. The binaries are put aside, so that the next are
 # built while these are checked.
 build_all() {
-    local name step problem
+    local name problem
     for name; do
-        step=step$(field Step "$name")
         problem=
         if ! apply "$PATCHES/$name.patch" >"$SCRATCH/apply.log"; then
             problem="it does not apply: $(head -n 1 "$SCRATCH/apply.log")"
         else
             mkdir -p "$PLACE/bin/$name"
             if compile; then
-                cp "$PLACE/target/debug/$step" "$PLACE/target/debug/gen-token" "$PLACE/bin/$name/"
+                cp "$PLACE/target/debug/$(binary "$name")" "$PLACE/target/debug/gen-token" "$PLACE/bin/$name/"
             else
                 problem="it does not build: $(grep -m 1 '^error' "$SCRATCH/compile.log")"
             fi
@@ -95,20 +116,20 @@ build_all() {
 
 # ---- judging ----------------------------------------------------------------------------------------------------
 
-# The script of the step must end in failure, and the claim that the patch names must be what failed.
+# The script must end in failure, and the claim that the patch names must be what failed.
 demand_red() {
-    local name=$1 step red status
-    step=$(field Step "$name")
+    local name=$1 script red status
+    script=$(script "$name")
     red=$(field Red "$name")
-    CHECKS_BIN=$PLACE/bin/$name CHECKS_FROM=$step CHECKS_UNTIL=$red \
-        "$ROOT/scripts/test_step$step.sh" >"$SCRATCH/red.log" 2>&1 </dev/null
+    CHECKS_BIN=$PLACE/bin/$name CHECKS_FROM=$(field Step "$name") CHECKS_UNTIL=$red \
+        "$ROOT/scripts/$script" >"$SCRATCH/red.log" 2>&1 </dev/null
     status=$?
     rm -rf "${PLACE:?}/bin/$name"
     if [ "$status" -ne 0 ] && grep -Eq '^not ok [0-9]+ - ' "$SCRATCH/red.log" &&
         sed -n 's/^not ok [0-9]* - //p' "$SCRATCH/red.log" | grep -qxF -e "$red"; then
-        pass "sabotage $name turns test_step$step.sh red at: $red"
+        pass "sabotage $name turns $script red at: $red"
     else
-        fail "sabotage $name turns test_step$step.sh red at: $red"
+        fail "sabotage $name turns $script red at: $red"
         printf '    breaks:   %s\n    status:   %s\n' "$(field Breaks "$name")" "$status"
         grep -Ev '^ok ' "$SCRATCH/red.log" | tail -n 20 | sed 's/^/    /'
     fi

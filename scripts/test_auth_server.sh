@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-for name in BIND KEYS_DIR DATA USERS CLIENTS ACCESS_TTL CODE_TTL REFRESH_TTL REFRESH_GRACE SESSION_TTL \
+for name in BIND KEYS_DIR DATA USERS CLIENTS ACCESS_TTL CODE_TTL REFRESH_TTL GRANT_TTL REFRESH_GRACE SESSION_TTL \
     REGISTRATIONS_PER_MINUTE LOGINS_PER_MINUTE MAX_CLIENTS REQUEST_TIMEOUT ALLOW_LOOPBACK_CLIENT_METADATA; do
     unset "AUTH_$name"
 done
@@ -129,10 +129,39 @@ is_page() {
     is "$VALUE" '(absent)'
 }
 
+# introspect TOKEN: as the client with a secret.
+introspect() {
+    CURL_EXTRA=(-u "$SERVICE")
+    form /oauth/introspect "token=$1"
+    CURL_EXTRA=()
+}
+
+# wrong_passwords N COUNT: the N-th browser posts so many, each under a name that nobody has. For the background:
+# it changes what other functions use.
+wrong_passwords() {
+    local request csrf number
+    JAR=$SCRATCH/storm-$1
+    : >"$JAR"
+    BODY=$JAR.page
+    SCRATCH=$JAR.scratch
+    mkdir -p "$SCRATCH"
+    authorize
+    request=$(hidden request)
+    csrf=$(hidden csrf)
+    CURL_EXTRA=(-b "$JAR" -c "$JAR")
+    number=0
+    while [ "$number" -lt "$2" ]; do
+        number=$((number + 1))
+        form /oauth/login "username=nobody-$1-$number" password=wrong "request=$request" "csrf=$csrf"
+        echo "$STATUS"
+    done
+}
+
 # ---- the checks ---------------------------------------------------------------------------------------------------
 
 CURL_EXTRA=()
 build auth-server
+build gen-token
 auth_server
 
 echo "# metadata and keys"
@@ -173,7 +202,7 @@ expect "a secret comes where one is asked for" status 201 json .client_secret_ex
     where '.client_secret | length == 43'
 SERVICE=$(field '"\(.client_id):\(.client_secret)"')
 for uri in 'javascript:alert(1)' 'data:text/html,x' 'file:///etc/passwd' 'http://evil.example/cb' \
-    'https://a.example/cb#x' 'https://u@a.example/cb' 'https://*.example/cb'; do
+    'https://a.example/cb#x' 'https://u@a.example/cb' 'https://*.example/cb' 'https:///cb'; do
     request /oauth/register --json "{\"redirect_uris\":[\"$uri\"]}"
     expect "$uri cannot be registered" status 400 json .error invalid_redirect_uri
 done
@@ -181,6 +210,25 @@ request /oauth/register --json '{"redirect_uris":["cursor://anysphere.cursor-mcp
 expect "a private-use scheme with an authority can" status 201
 request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"client_name\":\"$(printf '%017000d' 0)\"}"
 expect "a body over 16 KB is refused in JSON" status 413 json .error invalid_request
+for path in /oauth/register /oauth/token /oauth/authorize /health /nowhere; do
+    request "$path" -X POST -H 'Content-Type: application/json' -H 'Content-Length: 10000000000'
+    expect "$path refuses a body of 10 GB without waiting for it" status 413 json .error invalid_request
+done
+
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"client_name\":\"Managed\"}"
+MANAGED=$(field .client_id)
+MANAGED_AT=$(field .registration_client_uri)
+MANAGED_AT=/${MANAGED_AT#*://*/}
+MANAGER=$(field .registration_access_token)
+request "$MANAGED_AT" -H "Authorization: Bearer $MANAGER"
+expect "a client reads its own registration" status 200 header Cache-Control no-store json .client_id "$MANAGED" \
+    json .client_name Managed
+request "$MANAGED_AT" -H 'Authorization: Bearer wrong'
+expect "with its own token only" status 401 challenge error invalid_token
+request "$MANAGED_AT" -X DELETE -H "Authorization: Bearer $MANAGER"
+expect "and deletes it" status 204 empty
+form /oauth/token grant_type=refresh_token "client_id=$MANAGED" refresh_token=x
+expect "after which the client is unknown" status 401 json .error invalid_client
 
 echo "# authorization"
 new_browser
@@ -198,6 +246,14 @@ for case in 'code_challenge= invalid_request' 'code_challenge_method=plain inval
     expect "${case% *} is sent back as ${case#* }" status 303
     check "with error, state and iss" is "$(parameter error) $(parameter state) $(parameter iss)" \
         "${case#* } a b&c $ISSUER"
+done
+request /oauth/register --json '{"redirect_uris":["https://phish.example/login"]}'
+PHISHER=$(field .client_id)
+for case in prompt=none response_type=token code_challenge= resource=https://elsewhere.example/; do
+    authorize "client_id=$PHISHER" redirect_uri=https://phish.example/login "$case"
+    expect "$case sends no stranger to a self-registered site" status 400
+    check "but shows a page with $case" is_page
+    check "which names the site, with $case" grep -q '<code>phish.example</code>' "$BODY"
 done
 new_browser
 authorize
@@ -247,7 +303,7 @@ form /oauth/token grant_type=authorization_code "client_id=$CLIENT" "code=$CODE"
 expect "another verifier is invalid_grant" status 400 json .error invalid_grant
 redeem
 expect "the code becomes tokens" status 200 header Cache-Control no-store json .token_type Bearer \
-    json .expires_in 900 json .scope 'mcp:read mcp:tools mcp:prompts' where '.refresh_token | length == 43'
+    json .expires_in 900 json .scope 'mcp:read mcp:tools mcp:prompts' where '.refresh_token | length == 65'
 ACCESS=$(field .access_token)
 REFRESH=$(field .refresh_token)
 check "the token's header is at+jwt, RS256, with the published kid" is \
@@ -257,6 +313,10 @@ check "its claims name issuer, audience, user, client and roles" is \
     "$ISSUER $RESOURCE alice $CLIENT user"
 refresh "$REFRESH" scope=mcp:audit
 expect "more scope on refresh is invalid_scope" status 400 json .error invalid_scope
+introspect "$REFRESH"
+expect "another client learns nothing about a refresh token" status 200 json . '{"active":false}'
+refresh "$REFRESH" scope=mcp:reed
+expect "a scope that does not exist is not everything" status 400 json .error invalid_scope
 refresh "$REFRESH" resource=http://localhost:9000/x
 expect "another resource on refresh is invalid_target" status 400 json .error invalid_target
 refresh "$REFRESH"
@@ -264,6 +324,7 @@ expect "a refresh gives a new refresh token" status 200 where ".refresh_token !=
 SECOND=$(field .refresh_token)
 refresh "$REFRESH"
 expect "within the grace the old one gives the same successor" status 200 json .refresh_token "$SECOND"
+check "which leaves a line in the audit log" grep -q 'used again, within its grace' "$LOG"
 refresh "$SECOND"
 expect "the successor works" status 200
 refresh "$REFRESH"
@@ -296,6 +357,7 @@ echo "# roles"
 code guest 'scope=mcp:read mcp:tools'
 redeem
 expect "a guest lends no mcp:tools" status 200 json .scope mcp:read
+check "and the log says that it was dropped" grep -q 'consent.scope.*: mcp:tools"' "$LOG"
 code admin scope=mcp:audit
 redeem
 expect "an admin lends mcp:audit" status 200 json .scope mcp:audit
@@ -343,6 +405,76 @@ expect "after five wrong passwords the name waits" status 429
 header Retry-After
 check "for about half a minute" test "$VALUE" -gt 20 -a "$VALUE" -le 30
 
+new_browser
+authorize
+sign_in guest guest
+KNOWN=$JAR
+for number in 1 2 3 4 5; do
+    new_browser
+    authorize
+    sign_in guest "guess-$number"
+done
+new_browser
+authorize
+sign_in guest guest
+expect "also the right password waits in a browser that is not known" status 429
+JAR=$KNOWN
+authorize prompt=login
+sign_in guest guest
+expect "where the user signed in before it does not" status 303
+for number in 1 2 3 4 5 6; do
+    CURL_EXTRA=(-u "${SERVICE%%:*}:guess-$number")
+    form /oauth/introspect token=x
+done
+expect "a client's secret cannot be guessed at without end" status 429
+header Retry-After
+check "and says how long to wait" test "$VALUE" -gt 0 -a "$VALUE" -le 30
+introspect x
+expect "the right secret is never made to wait" status 200 json .active false
+
+echo "# signing out"
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\
+\"post_logout_redirect_uris\":[\"http://127.0.0.1/bye\"]}"
+CLIENT=$(field .client_id)
+code bob scope=openid
+redeem
+ID_TOKEN=$(field .id_token)
+request /oauth/end_session -G --data-urlencode "client_id=$CLIENT" -b "$JAR" -c "$JAR"
+expect "without an ID token the user is asked" status 200
+authorize
+check "and still signed in" grep -q '<h1>Allow access?</h1>' "$BODY"
+request /oauth/end_session -G --data-urlencode "id_token_hint=$ID_TOKEN" -b "$JAR" -c "$JAR" \
+    --data-urlencode post_logout_redirect_uri=https://evil.example/
+expect "nobody is sent where the client did not register" status 400
+request /oauth/end_session -G --data-urlencode "id_token_hint=$ID_TOKEN" -b "$JAR" -c "$JAR" \
+    --data-urlencode post_logout_redirect_uri=http://127.0.0.1:7777/bye --data-urlencode state=s
+expect "with it the session ends" status 303 header Location 'http://127.0.0.1:7777/bye?state=s'
+authorize
+check "and the next one has to sign in" grep -q '<h1>Sign in</h1>' "$BODY"
+
+echo "# taking back"
+code bob
+redeem
+ACCESS=$(field .access_token)
+REFRESH=$(field .refresh_token)
+check "revoke --user works beside the running server" "$BIN/auth-server" revoke --user bob \
+    --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db"
+authorize
+check "the browser is signed out" grep -q '<h1>Sign in</h1>' "$BODY"
+refresh "$REFRESH"
+expect "the refresh token is worth nothing" status 400 json .error invalid_grant
+introspect "$ACCESS"
+expect "nor is the access token, for those who ask" status 200 json . '{"active":false}'
+code bob
+redeem
+REFRESH=$(field .refresh_token)
+check "revoke --client works as well" "$BIN/auth-server" revoke --client "$CLIENT" \
+    --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db"
+refresh "$REFRESH"
+expect "the client has to register again" status 401 json .error invalid_client
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"]}"
+CLIENT=$(field .client_id)
+
 echo "# README"
 # Its shell lines, one after the other, with this server's address in them.
 awk '/^## Every endpoint/ { on = 1 } /^## Settings/ { on = 0 } on && /^```sh/ { print_on = 1; next }
@@ -374,6 +506,18 @@ check "new tokens carry the new kid" test "$(claim .kid 1)" != "$KID"
 get /.well-known/jwks.json
 expect "and the old key stays published" status 200 where ".keys | map(.kid) | index(\"$KID\") != null"
 
+code bob
+redeem
+ACCESS=$(field .access_token)
+get /.well-known/jwks.json
+KID=$(field '.keys[0].kid')
+check "a key can be replaced by hand" "$BIN/gen-token" --generate-keys --force --keys-dir "$SCRATCH/keys"
+check "the new key signs" eventually new_kid
+get /.well-known/jwks.json
+expect "and no old key is published" status 200 where '.keys | length == 1'
+introspect "$ACCESS"
+expect "what the stolen key signed is refused" status 200 json . '{"active":false}'
+
 echo "# state"
 code alice
 redeem
@@ -385,11 +529,22 @@ eventually ended "$SECOND_PID"
 stop "$SECOND_PID"
 check "a second server on the same file gives up with 1" is "$EXIT" 1
 check "and says why" grep -q 'another auth-server is using the database' "$LOG"
+ln -s "$SCRATCH/auth.db" "$SCRATCH/link.db"
+launch auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/link.db"
+SECOND_PID=$PID
+eventually ended "$SECOND_PID"
+stop "$SECOND_PID"
+check "also under another name of the file" is "$EXIT" 1
 FIRST=${CHILDREN// /}
 kill -KILL "$FIRST"
 wait "$FIRST" 2>/dev/null
 stop "$FIRST"
+chmod 644 "$SCRATCH/keys/private.pem"
 auth_server
+check "a private key that others can read is named" grep -q 'private.pem can be read by others (mode 0644)' "$LOG"
+# shellcheck disable=SC2012 # one file of our own
+check "and left as it is" is "$(ls -l "$SCRATCH/keys/private.pem" | cut -c 1-10)" -rw-r--r--
+chmod 600 "$SCRATCH/keys/private.pem"
 refresh "$REFRESH"
 expect "after kill -9 the refresh token still works" status 200
 CODE=$USED
@@ -422,5 +577,53 @@ for path in /.well-known/oauth-authorization-server/tenant /.well-known/openid-c
 done
 get /.well-known/oauth-authorization-server
 expect "the form without the path does not" status 404 json .error not_found
+
+LAST=${CHILDREN// /}
+stop "$LAST"
+
+echo "# a new password"
+carol() {
+    start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/carol.db" \
+        --resource "$RESOURCE" --users "$SCRATCH/users.toml" --issuer http://localhost:9001
+}
+carol
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"]}"
+CLIENT=$(field .client_id)
+new_browser
+authorize
+sign_in carol sesame
+authorize
+decide approve
+CODE=$(parameter code)
+redeem
+REFRESH=$(field .refresh_token)
+stop "$PID"
+HASH=$(printf 'tahini\n' | "$BIN/auth-server" hash-password 2>/dev/null)
+printf '[[users]]\nusername = "carol"\npassword_hash = "%s"\nroles = ["user"]\n' "$HASH" >"$SCRATCH/users.toml"
+carol
+refresh "$REFRESH"
+expect "ends what was granted with the old one" status 400 json .error invalid_grant
+authorize
+check "and the session" grep -q '<h1>Sign in</h1>' "$BODY"
+stop "$PID"
+
+echo "# a storm"
+start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/storm.db" --resource "$RESOURCE" \
+    --logins-per-minute 1000
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"]}"
+CLIENT=$(field .client_id)
+STORM=
+for number in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    wrong_passwords "$number" 6 >"$SCRATCH/wrong-$number" &
+    STORM="$STORM $!"
+done
+for number in $STORM; do
+    wait "$number"
+done
+check "120 wrong passwords, 20 at a time, are answered" is \
+    "$(cat "$SCRATCH"/wrong-* | sort | uniq -c | awk '{ print $2 "x" $1 }' | xargs)" 403x120
+RESIDENT=$(($(ps -o rss= -p "$PID") / 1024))
+echo "# resident afterwards: $RESIDENT MiB"
+check "and leave less than 200 MiB in memory" test "$RESIDENT" -lt 200
 
 finish

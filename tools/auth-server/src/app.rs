@@ -19,14 +19,19 @@ use serde_json::json;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::authorize;
+use crate::config::Config;
 use crate::consent;
 use crate::cors;
 use crate::error::OAuthError;
+use crate::home;
 use crate::introspect;
 use crate::jwks;
 use crate::login;
+use crate::logout;
+use crate::manage;
 use crate::metadata;
 use crate::pages;
+use crate::params;
 use crate::register;
 use crate::revoke;
 use crate::session;
@@ -34,29 +39,41 @@ use crate::state::AppState;
 use crate::token;
 use crate::userinfo;
 
-/// The whole server as a router. Tests drive it without a socket.
-pub(crate) fn app(state: AppState) -> Router {
+/// The whole server as a router, for a listener of its own. Tests drive it without a socket.
+pub(crate) fn app(state: &AppState) -> Router {
+    let health = Router::new().route("/health", get(health));
+    let app = endpoints(state).merge(health).fallback(not_found);
+    guarded(app, &state.config)
+}
+
+/// The endpoints alone, to be merged into another program's routes.
+pub(crate) fn endpoints(state: &AppState) -> Router {
     let config = &state.config;
     let path = &config.issuer.path;
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.request_timeout());
-    let own = Router::new()
+    let for_browsers = at(path, for_browsers())
+        .layer(middleware::from_fn_with_state(state.clone(), own_host))
+        .layer(middleware::map_response(pages::protect));
+    let metadata = in_json_405(metadata::router(&config.issuer));
+    let endpoints = Router::new()
+        .merge(metadata.layer(cors::any_origin()))
         .merge(at(path, readable_from_anywhere()).layer(cors::any_origin()))
         .merge(at(path, for_servers()))
-        .merge(
-            at(path, for_browsers())
-                .layer(middleware::from_fn_with_state(state.clone(), own_host))
-                .layer(middleware::map_response(pages::protect)),
-        );
-    let metadata = in_json_405(metadata::router(&config.issuer));
-    Router::new()
-        .route("/health", get(health))
-        .merge(metadata.layer(cors::any_origin()))
-        .merge(own)
-        .fallback(not_found)
+        .merge(for_browsers)
+        .with_state(state.clone());
+    guarded(endpoints, config)
+}
+
+/// Within limits of time and size, whatever the path. To be guarded twice changes nothing.
+fn guarded(
+    router: Router,
+    config: &Config,
+) -> Router {
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.request_timeout());
+    router
         .layer(timeout)
         .layer(middleware::from_fn(in_json))
-        .with_state(state)
+        .layer(middleware::from_fn(refuse_large))
 }
 
 /// Puts routes under the issuer's path, if it has one.
@@ -83,6 +100,10 @@ fn readable_from_anywhere() -> Router<AppState> {
         .route("/.well-known/jwks.json", get(jwks::get))
         .route("/oauth/token", post(token::post))
         .route("/oauth/register", post(register::post))
+        .route(
+            "/oauth/register/{client_id}",
+            get(manage::read).delete(manage::delete),
+        )
         .route("/oauth/revoke", post(revoke::post))
         .route(
             "/oauth/userinfo",
@@ -97,12 +118,14 @@ fn for_servers() -> Router<AppState> {
 
 fn for_browsers() -> Router<AppState> {
     Router::new()
-        .route("/", get(pages::home))
+        .route("/", get(home::get))
         .route("/style.css", get(pages::style))
         .route("/oauth/authorize", get(authorize::get))
         .route("/oauth/login", post(login::post))
         .route("/oauth/consent", post(consent::post))
-        .route("/oauth/logout", post(login::sign_out))
+        .route("/oauth/logout", post(logout::switch_user))
+        .route("/oauth/end_session", get(logout::get).post(logout::post))
+        .route("/oauth/end_session/confirm", post(logout::confirm))
 }
 
 /// Pages are shown under our own names only; metadata and tokens may be fetched under any, such as
@@ -165,4 +188,17 @@ async fn in_json(
         .into_response(),
         _ => response,
     }
+}
+
+/// A body that says it is too large is refused before any of it is read, whatever it is sent to.
+async fn refuse_large(
+    request: Request,
+    next: Next,
+) -> Response {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let length = declared.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > params::MAX_BODY as u64) {
+        return params::too_large().into_response();
+    }
+    next.run(request).await
 }

@@ -25,17 +25,12 @@ use tokio::time::timeout;
 use url::Host;
 use url::Url;
 
-use crate::audit;
-use crate::authorize::Refusal;
 use crate::clients::Client;
 use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
 use crate::clients::Source;
 use crate::net;
 use crate::redirect;
-use crate::state::AppState;
-use crate::store;
-use crate::store::clients::Stored;
 
 /// Resolution, connection and body together.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,8 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The draft recommends this limit.
 const MAX_BYTES: usize = 5 * 1024;
 
-/// Fetches in flight at once, whoever asks.
-const PARALLEL: usize = 8;
+/// Fetches in flight at once, whoever asks. One user has far fewer: see `documents`.
+const PARALLEL: usize = 32;
 
 /// How long a copy is used, in seconds: what the document's server says within these bounds.
 const MIN_FRESH: i64 = 60;
@@ -121,83 +116,18 @@ pub(crate) fn check_url(
     Ok(url)
 }
 
-/// The client that the document describes: from the stored copy while that is fresh, otherwise
-/// fetched. A failure is never stored, and never hidden behind an old copy.
-pub(crate) async fn client(
-    state: &AppState,
-    client_id: &str,
-    username: &str,
-) -> Result<Client, Refusal> {
-    let (id, now) = (client_id.to_owned(), state.now());
-    let stored = state
-        .store
-        .run(move |tx| store::clients::find(tx, &id))
-        .await?;
-    if let Some(stored) = stored.filter(|stored| stored.fresh_until > Some(now)) {
-        return Ok(stored.client);
-    }
-    state
-        .fetches
-        .check(&username.to_owned())
-        .map_err(too_many)?;
-    match fetch(&state.documents, client_id).await {
-        Ok((client, fresh)) => keep(state, client, now + fresh).await,
-        Err(Rejected(why)) => {
-            record(client_id, username, why);
-            Err(Refusal::page("This client cannot be used", why))
-        }
-    }
-}
-
-fn too_many(_seconds: u64) -> Refusal {
-    Refusal::Page {
-        status: StatusCode::TOO_MANY_REQUESTS,
-        title: "Too many clients at once",
-        text: "Their descriptions would have to be fetched. Wait a minute and try again."
-            .to_owned(),
-        hints: &[],
-    }
-}
-
-async fn keep(
-    state: &AppState,
-    client: Client,
-    fresh_until: i64,
-) -> Result<Client, Refusal> {
-    let stored = Stored {
-        client: client.clone(),
-        fresh_until: Some(fresh_until),
-    };
-    let (now, max) = (state.now(), state.config.settings.max_clients);
-    let kept = state
-        .store
-        .run(move |tx| store::clients::put(tx, &stored, now, max))
-        .await?;
-    kept.then_some(client)
-        .ok_or_else(|| Refusal::page("This server is full", "It cannot remember more clients."))
-}
-
-fn record(
-    client_id: &str,
-    username: &str,
-    why: &str,
-) {
-    audit::denied(audit::Entry {
-        event: "client.document",
-        user: username,
-        client: client_id,
-        detail: why,
-    });
-}
-
 /// Fetches and reads the document; the number is for how many seconds the copy may be used.
 pub(crate) async fn fetch(
     documents: &Documents,
     client_id: &str,
 ) -> Result<(Client, i64), Rejected> {
     let url = check_url(client_id, documents.allow_loopback).map_err(Rejected)?;
-    let _permit = documents.gate.acquire().await;
-    let (body, fresh) = timeout(documents.timeout, download(&url, documents.allow_loopback))
+    // Waiting for a turn counts as well: nobody is kept longer than the limit.
+    let fetch = async {
+        let _permit = documents.gate.acquire().await;
+        download(&url, documents.allow_loopback).await
+    };
+    let (body, fresh) = timeout(documents.timeout, fetch)
         .await
         .map_err(|_| Rejected("Its metadata document did not arrive within 5 seconds."))??;
     let document = serde_json::from_slice(&body)
@@ -217,10 +147,7 @@ async fn download(
             .map(|request| (http, request))
     });
     let (http, request) = response.map_err(|error| unreachable(&error))?;
-    let response = http
-        .execute(request)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let response = http.execute(request).await.map_err(|error| unreachable(&error))?;
     check_head(&response)?;
     let fresh = freshness(&response);
     Ok((body(response).await?, fresh))
@@ -293,11 +220,7 @@ fn check_head(response: &Response) -> Result<(), Rejected> {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| unreachable(&error))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BYTES {
             return Err(Rejected("Its metadata document is larger than 5 KB."));
@@ -310,15 +233,10 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
 /// fetched for every page.
 fn freshness(response: &Response) -> i64 {
     let values = response.headers().get_all(header::CACHE_CONTROL);
-    let text: Vec<_> = values
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
+    let text: Vec<_> = values.iter().filter_map(|value| value.to_str().ok()).collect();
     let directives = text.join(",").to_ascii_lowercase();
     let mut directives = directives.split(',').map(str::trim);
-    let uncached = directives
-        .clone()
-        .any(|directive| matches!(directive, "no-store" | "no-cache"));
+    let uncached = directives.clone().any(|directive| matches!(directive, "no-store" | "no-cache"));
     let max_age = directives.find_map(|directive| directive.strip_prefix("max-age=")?.parse().ok());
     match (uncached, max_age) {
         (true, _) => MIN_FRESH,
@@ -332,6 +250,28 @@ fn describe(
     client_id: &str,
     document: &Map<String, Value>,
 ) -> Result<Client, Rejected> {
+    check_claims(client_id, document)?;
+    let name = document.get("client_name").and_then(Value::as_str);
+    let grants = document.get("grant_types").filter(|grants| grants.is_array());
+    let after_logout = usable_uris(document.get("post_logout_redirect_uris"));
+    Ok(Client {
+        id: client_id.to_owned(),
+        source: Source::Document,
+        metadata: Metadata {
+            redirect_uris: redirect_uris(document)?,
+            post_logout_redirect_uris: after_logout.take(MAX_REDIRECT_URIS).collect(),
+            client_name: name.map(str::to_owned),
+            grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
+        },
+        secret: None,
+    })
+}
+
+/// What would make the document somebody else's, or a client that this server cannot serve.
+fn check_claims(
+    client_id: &str,
+    document: &Map<String, Value>,
+) -> Result<(), Rejected> {
     // Or anybody could publish a document that speaks for somebody else.
     if document.get("client_id").and_then(Value::as_str) != Some(client_id) {
         return Err(Rejected(
@@ -348,42 +288,32 @@ fn describe(
             "It wants to authenticate in a way that this server does not have.",
         ));
     }
-    let redirect_uris: Vec<_> = strings(document.get("redirect_uris"))
-        .filter(|uri| redirect::check(uri).is_ok())
-        .map(str::to_owned)
-        .collect();
-    if redirect_uris.is_empty() {
+    Ok(())
+}
+
+fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Rejected> {
+    let uris: Vec<_> = usable_uris(document.get("redirect_uris")).collect();
+    if uris.is_empty() {
         return Err(Rejected(
             "Its metadata document names no redirect URI that can be used.",
         ));
     }
-    if redirect_uris.len() > MAX_REDIRECT_URIS {
+    if uris.len() > MAX_REDIRECT_URIS {
         return Err(Rejected(
             "Its metadata document names more than 10 redirect URIs.",
         ));
     }
-    let name = document.get("client_name").and_then(Value::as_str);
-    let grants = document
-        .get("grant_types")
-        .filter(|grants| grants.is_array());
-    Ok(Client {
-        id: client_id.to_owned(),
-        source: Source::Document,
-        metadata: Metadata {
-            redirect_uris,
-            client_name: name.map(str::to_owned),
-            grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
-        },
-        secret: None,
-    })
+    Ok(uris)
+}
+
+fn usable_uris(listed: Option<&Value>) -> impl Iterator<Item = String> {
+    strings(listed).filter(|uri| redirect::check(uri).is_ok()).map(str::to_owned)
 }
 
 /// A document can hold no secret, so the client is public; unless it asks for nothing but other
 /// methods. Some clients name their method, some list all they could use, some do neither.
 fn is_public_client(document: &Map<String, Value>) -> bool {
-    let one = document
-        .get("token_endpoint_auth_method")
-        .and_then(Value::as_str);
+    let one = document.get("token_endpoint_auth_method").and_then(Value::as_str);
     let several = document.get("token_endpoint_auth_methods_supported");
     let listed = strings(several).any(|method| method == "none");
     match (one, several) {
@@ -394,11 +324,7 @@ fn is_public_client(document: &Map<String, Value>) -> bool {
 
 /// The strings in an array; anything else counts as absent.
 fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

@@ -10,11 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
 use crate::audit;
+use crate::client_secrets::Verdict;
 use crate::clients::Client;
-use crate::clients::SecretHash;
 use crate::error::OAuthError;
 use crate::params::Form;
-use crate::secret;
 use crate::state::AppState;
 
 /// The identifier and secret as presented.
@@ -24,24 +23,25 @@ struct Presented {
 }
 
 /// Finds the client and checks its secret. Every failure is 401 `invalid_client` with one text
-/// for "unknown" and "wrong secret", so that nobody can find out which client ids exist.
+/// for "unknown" and "wrong secret", so that nobody can find out which client ids exist; 429 after
+/// too many of them.
 pub(crate) async fn authenticate(
     state: &AppState,
     form: &Form,
 ) -> Result<Client, OAuthError> {
     let presented = presented(form)?;
     let client = state.known_client(&presented.id).await?;
-    match client {
-        Some(client) if proves(state, &client, presented.secret.as_deref()).await => Ok(client),
-        _ => {
-            audit::denied(audit::Entry {
-                event: "client.authenticate",
-                client: &presented.id,
-                detail: "unknown client or wrong secret",
-                ..Default::default()
-            });
-            Err(OAuthError::invalid_client(
-                "The client is unknown or its secret is wrong; register again if it was registered here.",
+    match judge(state, client.as_ref(), &presented).await {
+        Verdict::Right => client.ok_or_else(wrong),
+        Verdict::Wrong => {
+            record(&presented.id, "unknown client or wrong secret");
+            Err(wrong())
+        }
+        Verdict::Wait(seconds) => {
+            record(&presented.id, "too many wrong secrets");
+            Err(OAuthError::too_many(
+                "Too many wrong secrets for this client: wait and try again.",
+                seconds,
             ))
         }
     }
@@ -49,19 +49,37 @@ pub(crate) async fn authenticate(
 
 /// Either of the two ways to send a secret is fine for a client that has one: the secret is the
 /// same, and SDKs differ in which they prefer.
-async fn proves(
+async fn judge(
     state: &AppState,
-    client: &Client,
-    secret: Option<&str>,
-) -> bool {
-    match (&client.secret, secret) {
-        (None, None) => true,
-        (Some(SecretHash::Sha256(hash)), Some(secret)) => {
-            secret::same(hash, &secret::sha256(secret))
+    client: Option<&Client>,
+    presented: &Presented,
+) -> Verdict {
+    match (&presented.secret, client) {
+        (None, Some(client)) if client.secret.is_none() => Verdict::Right,
+        (None, _) => Verdict::Wrong,
+        (Some(secret), client) => {
+            let (id, now) = (&presented.id, state.now());
+            state.client_secrets.check(id, client, secret, now).await
         }
-        (Some(SecretHash::Argon2(hash)), Some(secret)) => state.users.matches(hash, secret).await,
-        (None, Some(_)) | (Some(_), None) => false,
     }
+}
+
+fn wrong() -> OAuthError {
+    OAuthError::invalid_client(
+        "The client is unknown or its secret is wrong; register again if it was registered here.",
+    )
+}
+
+fn record(
+    client_id: &str,
+    detail: &str,
+) {
+    audit::denied(audit::Entry {
+        event: "client.authenticate",
+        client: client_id,
+        detail,
+        ..Default::default()
+    });
 }
 
 fn presented(form: &Form) -> Result<Presented, OAuthError> {

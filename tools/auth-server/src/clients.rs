@@ -16,8 +16,9 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::passwords;
 use crate::redirect;
-use crate::users;
+use crate::text;
 
 /// Most redirect URIs that one client may have.
 pub(crate) const MAX_REDIRECT_URIS: usize = 10;
@@ -60,6 +61,9 @@ pub(crate) enum SecretHash {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Metadata {
     pub(crate) redirect_uris: Vec<String>,
+    /// Where users may be sent after they have signed out.
+    #[serde(default)]
+    pub(crate) post_logout_redirect_uris: Vec<String>,
     #[serde(default)]
     pub(crate) client_name: Option<String>,
     #[serde(default)]
@@ -94,6 +98,15 @@ impl Client {
         }
     }
 
+    /// Whether users may be sent there after they have signed out.
+    pub(crate) fn may_receive_after_logout(
+        &self,
+        uri: &str,
+    ) -> bool {
+        let registered = &self.metadata.post_logout_redirect_uris;
+        registered.iter().any(|known| redirect::matches(known, uri))
+    }
+
     /// Whether it gets refresh tokens: unless it says that it uses other grants only. Clients
     /// that leave `grant_types` out mean "what you have".
     pub(crate) fn may_refresh(&self) -> bool {
@@ -103,11 +116,11 @@ impl Client {
             .is_none_or(|grants| grants.iter().any(|grant| grant == "refresh_token"))
     }
 
-    /// The name it gives itself, made harmless for a page: no control characters, none that
-    /// reverse the writing direction, at most 80 characters.
+    /// The name it gives itself, made harmless for a page: nothing that cannot be seen, at most 80
+    /// characters.
     pub(crate) fn display_name(&self) -> String {
         let name = self.metadata.client_name.as_deref().unwrap_or_default();
-        let name: String = name.chars().filter(|c| is_harmless(*c)).take(80).collect();
+        let name: String = name.chars().filter(|c| text::is_visible(*c)).take(80).collect();
         let name = name.trim();
         if name.is_empty() {
             "A client without a name".to_owned()
@@ -115,16 +128,6 @@ impl Client {
             name.to_owned()
         }
     }
-}
-
-/// Directional marks and overrides (U+202A.., U+2066..) can make a page read differently from
-/// what it says, zero-width ones make two names look the same.
-fn is_harmless(c: char) -> bool {
-    let misleading = matches!(
-        c,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    );
-    !c.is_control() && !misleading
 }
 
 /// Takes out null members at every depth: absent is absent (some clients refuse nulls).
@@ -156,6 +159,8 @@ struct Entry {
     client_id: String,
     client_name: Option<String>,
     redirect_uris: Vec<String>,
+    #[serde(default)]
+    post_logout_redirect_uris: Vec<String>,
     grant_types: Option<Vec<String>>,
     /// An argon2 hash; without it the client is public.
     client_secret_hash: Option<String>,
@@ -185,12 +190,12 @@ impl Entry {
     fn check(self) -> Result<Client> {
         let id = self.client_id;
         ensure!(!id.is_empty(), "a client has an empty client_id");
-        for uri in &self.redirect_uris {
+        for uri in self.redirect_uris.iter().chain(&self.post_logout_redirect_uris) {
             redirect::check(uri).map_err(|why| anyhow!("client {id:?}: {why}"))?;
         }
         let hash = self.client_secret_hash;
         ensure!(
-            hash.as_deref().is_none_or(users::is_hash),
+            hash.as_deref().is_none_or(passwords::is_hash),
             "the client_secret_hash of {id:?} is not an argon2 hash: make one with \
              `cargo run -p auth-server -- hash-password`"
         );
@@ -199,6 +204,7 @@ impl Entry {
             source: Source::File,
             metadata: Metadata {
                 redirect_uris: self.redirect_uris,
+                post_logout_redirect_uris: self.post_logout_redirect_uris,
                 client_name: self.client_name,
                 grant_types: self.grant_types,
             },

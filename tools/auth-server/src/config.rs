@@ -69,6 +69,11 @@ pub struct Settings {
     #[arg(long, env = "AUTH_REFRESH_TTL", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(1..=31_536_000))]
     pub refresh_ttl: i64,
 
+    /// How long a client can go on refreshing before the user has to be asked again, however often
+    /// it does
+    #[arg(long, env = "AUTH_GRANT_TTL", default_value_t = 7_776_000, value_parser = clap::value_parser!(i64).range(1..=315_360_000))]
+    pub grant_ttl: i64,
+
     /// How long a rotated refresh token still works, until its successor is used
     #[arg(long, env = "AUTH_REFRESH_GRACE", default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=3_600))]
     pub refresh_grace: i64,
@@ -86,7 +91,7 @@ pub struct Settings {
     pub logins_per_minute: u32,
 
     /// Most clients kept; beyond it the least needed one makes room
-    #[arg(long, env = "AUTH_MAX_CLIENTS", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, env = "AUTH_MAX_CLIENTS", default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub max_clients: i64,
 
     /// Seconds until an unfinished request is answered 408
@@ -116,10 +121,7 @@ impl Config {
     ) -> Result<Self> {
         let default = || format!("http://localhost:{}", address.port());
         let issuer = Issuer::parse(&settings.issuer.clone().unwrap_or_else(default))?;
-        settings
-            .resource
-            .iter()
-            .try_for_each(|r| check_resource(r))?;
+        settings.resource.iter().try_for_each(|r| check_resource(r))?;
         refuse_exposure(&settings, &issuer, address)?;
         Ok(Self {
             settings,
@@ -209,11 +211,7 @@ impl Issuer {
             "--issuer {text:?} must have no query, fragment or user name"
         );
         let base = text.strip_suffix('/').unwrap_or(text).to_owned();
-        let path = url
-            .path()
-            .strip_suffix('/')
-            .unwrap_or(url.path())
-            .to_owned();
+        let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
         ensure!(
             is_plain(&path) && base.ends_with(&path),
             "--issuer {text:?}: use only letters, digits, `-`, `.`, `_` and `~` in its path"

@@ -9,19 +9,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::audit;
-use crate::authorize;
-use crate::authorize::AuthorizationRequest;
-use crate::authorize::Refusal;
-use crate::authorize::Step;
-use crate::authorize::Who;
+use crate::authorize::request;
+use crate::authorize::request::AuthorizationRequest;
+use crate::authorize::request::Step;
 use crate::cimd;
 use crate::clients::Client;
 use crate::clients::Source;
-use crate::login;
+use crate::forms;
 use crate::pages;
 use crate::params::Form;
 use crate::params::Params;
 use crate::redirect;
+use crate::refusal::Refusal;
+use crate::refusal::Who;
 use crate::scopes;
 use crate::scopes::Scopes;
 use crate::secret;
@@ -32,6 +32,9 @@ use crate::store;
 use crate::store::codes::Code;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+
+/// What the forms of this page are good for: the decision, or signing in as somebody else.
+pub(crate) const PURPOSE: &str = "consent";
 
 /// The consent page: who wants what, and where the answer goes.
 pub(crate) fn page(
@@ -54,9 +57,10 @@ pub(crate) fn page(
         scopes: &scopes::in_order(&granted).collect::<Vec<_>>(),
         withheld: &withheld,
         refresh_days: refresh_days(state, &request.client),
+        grant_days: days(state.config.settings.grant_ttl),
         username: &session.user.username,
         display_name: session.user.display_name(),
-        csrf: &session.consent_token(state, &carried),
+        csrf: &session.form_token(state, PURPOSE, &carried),
         request: &carried,
     };
     Ok(pages::show(StatusCode::OK, &page))
@@ -80,8 +84,16 @@ fn refresh_days(
     state: &AppState,
     client: &Client,
 ) -> i64 {
-    let days = (state.config.settings.refresh_ttl / SECONDS_PER_DAY).max(1);
-    if client.may_refresh() { days } else { 0 }
+    if client.may_refresh() {
+        days(state.config.settings.refresh_ttl)
+    } else {
+        0
+    }
+}
+
+/// One at least.
+fn days(seconds: i64) -> i64 {
+    (seconds / SECONDS_PER_DAY).max(1)
 }
 
 /// What an approval would give: never more than the role permits, and never nothing.
@@ -105,29 +117,19 @@ pub(crate) async fn post(
     State(state): State<AppState>,
     form: Form,
 ) -> Response {
-    let params = login::carried(&form);
+    let params = forms::carried(&form);
+    let (issuer, who) = (&state.config.issuer, Who::nobody(EVENT, &params));
     let session = match session::find(&state, &form.headers).await {
         Ok(session) => session,
-        Err(error) => return Refusal::from(error).answer(&state, Who::of(EVENT, &params, None)),
+        Err(error) => return Refusal::from(error).answer(issuer, who),
     };
+    let username = session.as_ref().map(Session::username);
     decide(&state, &form, &params, session.as_ref())
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of(EVENT, &params, session.as_ref())))
+        .unwrap_or_else(|refusal| refusal.answer(issuer, who.user(username)))
 }
 
 const EVENT: &str = "consent";
-
-/// Whether the form shows this session's user this very request, and came from our page.
-pub(crate) fn is_genuine(
-    state: &AppState,
-    form: &Form,
-    session: &Session,
-) -> Result<bool, Refusal> {
-    let carried = form.params.one("request")?.unwrap_or_default();
-    let token = form.params.one("csrf")?.unwrap_or_default();
-    Ok(session::is_own_form(&state.config, &form.headers)
-        && secret::same(token, &session.consent_token(state, carried)))
-}
 
 async fn decide(
     state: &AppState,
@@ -135,16 +137,16 @@ async fn decide(
     params: &Params,
     session: Option<&Session>,
 ) -> Result<Response, Refusal> {
-    let session = session.ok_or_else(login::foreign_form)?;
-    if !is_genuine(state, form, session)? {
-        return Err(login::foreign_form());
+    let session = session.ok_or_else(forms::foreign_form)?;
+    if !forms::is_genuine(state, form, session, PURPOSE)? {
+        return Err(forms::foreign_form());
     }
     let Step::Decide {
         request,
         session,
-    } = authorize::read(state, params, Some(session)).await?
+    } = request::read(state, params, Some(session)).await?
     else {
-        return Err(login::foreign_form());
+        return Err(forms::foreign_form());
     };
     match form.params.one("decision")? {
         Some("approve") => approve(state, &request, &session).await,
@@ -176,6 +178,8 @@ async fn approve(
         code_hash: secret::sha256(&code),
         client_id: request.client.id.clone(),
         username: session.user.username.clone(),
+        credential: session.user.credential.clone(),
+        sid: session.sid.clone(),
         redirect_uri: request.back.redirect_uri.clone(),
         redirect_given: request.redirect_given,
         challenge: request.challenge.clone(),
@@ -187,6 +191,7 @@ async fn approve(
         grant_id: None,
     };
     record(&row);
+    record_dropped(request, session, &row.scope);
     state
         .store
         .run(move |tx| {
@@ -194,9 +199,7 @@ async fn approve(
             store::codes::insert(tx, &row)
         })
         .await?;
-    Ok(request
-        .back
-        .send(&state.config.issuer.text, &[("code", &code)]))
+    Ok(request.back.send(&state.config.issuer, &[("code", &code)]))
 }
 
 fn record(row: &Code) {
@@ -205,5 +208,23 @@ fn record(row: &Code) {
         user: &row.username,
         client: &row.client_id,
         detail: &row.scope,
+    });
+}
+
+/// Says which scopes the client asked for and does not get: it will wonder.
+fn record_dropped(
+    request: &AuthorizationRequest,
+    session: &Session,
+    granted: &str,
+) {
+    let dropped = scopes::missing(&request.scope, granted);
+    if dropped.is_empty() {
+        return;
+    }
+    audit::denied(audit::Entry {
+        event: "consent.scope",
+        user: &session.user.username,
+        client: &request.client.id,
+        detail: &format!("unknown here, or beyond the user's role: {dropped}"),
     });
 }

@@ -9,15 +9,19 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::access;
 use crate::audit;
 use crate::client_auth;
+use crate::clients::Client;
 use crate::error::OAuthError;
 use crate::error::uncached;
-use crate::mint;
 use crate::params::Form;
-use crate::secret;
+use crate::refresh_token::RefreshToken;
 use crate::state::AppState;
 use crate::store;
+use crate::store::grants::Chain;
+
+const EVENT: &str = "introspect";
 
 /// `POST /oauth/introspect`. Whatever is wrong with a token, the answer is `active: false` and
 /// nothing else (section 2.2).
@@ -34,11 +38,11 @@ pub(crate) async fn post(
     }
     let found = match access(&state, token).await? {
         Some(body) => Some(body),
-        None => refresh(&state, token).await?,
+        None => refresh(&state, &client, token).await?,
     };
     let active = found.is_some();
     audit::allowed(audit::Entry {
-        event: "introspect",
+        event: EVENT,
         client: &client.id,
         detail: if active { "active" } else { "inactive" },
         ..Default::default()
@@ -51,64 +55,74 @@ async fn access(
     state: &AppState,
     token: &str,
 ) -> Result<Option<Value>, OAuthError> {
-    let ring = state.keys.ring();
-    let issuer = &state.config.issuer.text;
-    let Some(claims) = mint::read_access(token, &ring, issuer, state.now()) else {
-        return Ok(None);
-    };
-    if is_revoked(state, &claims.jti).await? {
-        return Ok(None);
-    }
-    Ok(Some(json!({
-        "active": true,
-        "token_type": "Bearer",
-        "iss": claims.iss,
-        "sub": claims.sub,
-        "username": claims.sub,
-        "aud": claims.aud,
-        "exp": claims.exp,
-        "iat": claims.iat,
-        "jti": claims.jti,
-        "client_id": claims.client_id,
-        "scope": claims.scope,
-    })))
-}
-
-/// Whether an access token was taken back. One without a row was made by gen-token.
-pub(crate) async fn is_revoked(
-    state: &AppState,
-    jti: &str,
-) -> Result<bool, OAuthError> {
-    let jti = jti.to_owned();
-    let access = state
-        .store
-        .run(move |tx| store::grants::find_access(tx, &jti))
-        .await?;
-    Ok(access.is_some_and(|access| access.revoked))
-}
-
-/// Active while it could be redeemed; a rotated one is not, its grace aside.
-async fn refresh(
-    state: &AppState,
-    token: &str,
-) -> Result<Option<Value>, OAuthError> {
-    let (hash, now) = (secret::sha256(token), state.now());
-    let found = state
-        .store
-        .run(move |tx| store::grants::find_refresh(tx, &hash))
-        .await?;
-    let alive = found.filter(|found| {
-        !found.grant.revoked && found.expires_at > now && found.rotated_at.is_none()
-    });
-    Ok(alive.map(|found| {
+    let claims = access::verify(state, token).await?;
+    Ok(claims.map(|claims| {
         json!({
             "active": true,
-            "iss": state.config.issuer.text,
-            "sub": found.grant.username,
-            "username": found.grant.username,
-            "exp": found.expires_at,
-            "client_id": found.grant.client_id,
-            "scope": found.grant.scope,
+            "token_type": "Bearer",
+            "iss": claims.iss,
+            "sub": claims.sub,
+            "username": claims.sub,
+            "aud": claims.aud,
+            "exp": claims.exp,
+            "iat": claims.iat,
+            "jti": claims.jti,
+            "client_id": claims.client_id,
+            "scope": claims.scope,
         })
     }))
+}
+
+/// Active while it is the newest of its chain. Only its own client may know: to anybody else the
+/// answer would tell when it is used, and so when a stolen copy still works.
+async fn refresh(
+    state: &AppState,
+    client: &Client,
+    token: &str,
+) -> Result<Option<Value>, OAuthError> {
+    let Some(token) = RefreshToken::parse(token) else {
+        return Ok(None);
+    };
+    let handle = token.handle_hash();
+    let found = state.store.run(move |tx| store::grants::find_chain(tx, &handle)).await?;
+    let Some(chain) = found else {
+        return Ok(None);
+    };
+    if chain.grant.client_id != client.id {
+        audit::denied(audit::Entry {
+            event: EVENT,
+            user: &chain.grant.username,
+            client: &client.id,
+            detail: "another client's refresh token",
+        });
+        return Ok(None);
+    }
+    let alive = is_alive(state, &chain, &token);
+    Ok(alive.then(|| description(state, &chain)))
+}
+
+fn is_alive(
+    state: &AppState,
+    chain: &Chain,
+    token: &RefreshToken,
+) -> bool {
+    let user = state.users.get(&chain.grant.username);
+    let same_user = user.is_some_and(|user| user.credential == chain.grant.credential);
+    let newest = chain.token_hash == token.hash();
+    newest && same_user && !chain.grant.revoked && chain.expires_at > state.now()
+}
+
+fn description(
+    state: &AppState,
+    chain: &Chain,
+) -> Value {
+    json!({
+        "active": true,
+        "iss": state.config.issuer.text,
+        "sub": chain.grant.username,
+        "username": chain.grant.username,
+        "exp": chain.expires_at,
+        "client_id": chain.grant.client_id,
+        "scope": chain.grant.scope,
+    })
 }

@@ -4,8 +4,12 @@
 //! this server rotates to is written there, so both tools sign with the same key. The database
 //! keeps the next key (published before it signs, so that every cache knows it in time) and the
 //! old ones (published until the last token they signed has expired).
+//!
+//! A key that somebody else puts into the directory ends all others at once: whoever replaces a
+//! key by hand, with `gen-token --generate-keys --force`, does not trust the old one any more.
 
 use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -20,9 +24,11 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
 use rusqlite::Transaction;
 
+use crate::permissions;
 use crate::store;
 use crate::store::Store;
 use crate::store::keys::Next;
+use crate::store::keys::Succession;
 
 /// The keys in force. Readers get a consistent pair of signer and published set.
 pub(crate) struct Keyring {
@@ -63,6 +69,7 @@ impl Keyring {
         now: i64,
     ) -> Result<(Self, bool)> {
         let (signer, made) = KeyPair::load_or_create(&dir)?;
+        warn_if_exposed(&dir);
         let ring = Ring {
             seen: modified(&dir),
             published: vec![signer.public_jwk().clone()],
@@ -79,10 +86,7 @@ impl Keyring {
 
     /// The state to sign and verify with.
     pub(crate) fn ring(&self) -> Arc<Ring> {
-        self.ring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Brings memory, database and directory into agreement: called at start and every second.
@@ -104,6 +108,7 @@ impl Keyring {
         let signer = if seen == before.seen {
             before.signer.clone()
         } else {
+            warn_if_exposed(&self.dir);
             KeyPair::load(&self.dir)?.context("the signing key has vanished")?
         };
         self.publish(store, signer, seen, now)
@@ -117,19 +122,22 @@ impl Keyring {
         now: i64,
     ) -> Result<()> {
         let old_until = now + self.retention;
-        let published = store
-            .run_now(|tx| settle(tx, &signer, old_until, now))
-            .map_err(to_anyhow)?;
+        let (succession, published) =
+            store.run_now(|tx| settle(tx, &signer, old_until, now)).map_err(to_anyhow)?;
         let ring = Ring {
-            published: published
-                .iter()
-                .filter_map(|jwk| serde_json::from_str(jwk).ok())
-                .collect(),
+            published: published.iter().filter_map(|jwk| serde_json::from_str(jwk).ok()).collect(),
             signer,
             seen,
         };
-        if ring.signer.kid() != self.ring().signer.kid() {
-            tracing::info!(kid = ring.signer.kid(), "a new key signs from now on");
+        let kid = ring.signer.kid();
+        match succession {
+            Succession::Same => {}
+            Succession::InTurn => tracing::info!(kid, "the next key signs from now on"),
+            Succession::ByHand => tracing::warn!(
+                kid,
+                "the signing key was replaced by hand: the old ones are withdrawn, and tokens \
+                 signed with them are refused"
+            ),
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
@@ -141,9 +149,9 @@ fn settle(
     signer: &KeyPair,
     old_until: i64,
     now: i64,
-) -> rusqlite::Result<Vec<String>> {
-    store::keys::set_current(tx, signer.kid(), &jwk_text(signer), old_until)?;
-    store::keys::published(tx, now)
+) -> rusqlite::Result<(Succession, Vec<String>)> {
+    let succession = store::keys::set_current(tx, signer.kid(), &jwk_text(signer), old_until)?;
+    Ok((succession, store::keys::published(tx, now)?))
 }
 
 /// Makes the next key and puts it in line; the running server publishes it within a second.
@@ -167,7 +175,11 @@ fn jwk_text(pair: &KeyPair) -> String {
     serde_json::json!(pair.public_jwk()).to_string()
 }
 
-fn modified(dir: &std::path::Path) -> Option<SystemTime> {
+fn warn_if_exposed(dir: &Path) {
+    permissions::warn_about("the private key", &[&dir.join(PRIVATE_FILE)]);
+}
+
+fn modified(dir: &Path) -> Option<SystemTime> {
     fs::metadata(dir.join(PRIVATE_FILE))
         .and_then(|metadata| metadata.modified())
         .ok()

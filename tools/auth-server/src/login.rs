@@ -1,51 +1,64 @@
 //! Signing in: user name and password, checked slowly and not too often.
 //!
 //! The answer to a wrong password and to an unknown user is the same. Afterwards the browser goes
-//! back to the authorization endpoint, whose URL is built here from configuration: no parameter
-//! can send it anywhere else.
+//! back to the authorization endpoint, whose URL is built from configuration: no parameter can
+//! send it anywhere else.
+
+use std::net::IpAddr;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
-use axum::response::AppendHeaders;
 use axum::response::IntoResponse;
-use axum::response::Redirect;
 use axum::response::Response;
 
 use crate::audit;
-use crate::authorize;
-use crate::authorize::Refusal;
-use crate::authorize::Step;
-use crate::authorize::Who;
-use crate::consent;
+use crate::authorize::request;
+use crate::authorize::request::Step;
+use crate::forms;
+use crate::known_browser;
 use crate::limits::Peer;
 use crate::pages;
 use crate::params::Form;
-use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::refusal::Who;
 use crate::secret;
 use crate::session;
 use crate::session::Browser;
+use crate::signed_in;
 use crate::state::AppState;
 
-/// The login page for the request that the browser came with.
+const EVENT: &str = signed_in::EVENT;
+
+/// What the login page shows.
+pub(crate) struct Screen<'a> {
+    /// Name or host of the client that the user comes from; empty where it is not known.
+    pub(crate) client: &'a str,
+    /// The authorization request, as a query.
+    pub(crate) request: &'a str,
+    /// The user name of an attempt that failed.
+    pub(crate) failed_as: Option<&'a str>,
+}
+
+/// The login page in that browser.
 pub(crate) fn page(
     state: &AppState,
     browser: &Browser,
-    client: &str,
-    request: &str,
-    status: StatusCode,
-    username: &str,
-    problem: &str,
+    screen: &Screen<'_>,
 ) -> Response {
-    let csrf = browser.login_token(state);
+    let config = &state.config;
     let page = pages::Login {
-        base: &state.config.issuer.path,
-        client,
-        username,
-        problem,
-        request,
-        csrf: &csrf,
-        demo_users: state.config.has_demo_users(),
+        base: &config.issuer.path,
+        issuer: &config.issuer.text,
+        client: screen.client,
+        failed_as: screen.failed_as,
+        request: screen.request,
+        csrf: &browser.login_token(state),
+        demo_users: config.has_demo_users(),
+    };
+    let status = match screen.failed_as {
+        Some(_) => StatusCode::FORBIDDEN,
+        None => StatusCode::OK,
     };
     pages::show(status, &page)
 }
@@ -56,43 +69,36 @@ pub(crate) async fn post(
     Peer(address): Peer,
     form: Form,
 ) -> Response {
-    if let Err(seconds) = state.logins.check(&address) {
-        return too_many(&state, &form, seconds, "address");
-    }
-    sign_in(&state, &form)
+    let params = forms::carried(&form);
+    attempt(&state, address, &form)
         .await
-        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of("login", &carried(&form), None)))
+        .unwrap_or_else(|refusal| refusal.answer(&state.config.issuer, Who::nobody(EVENT, &params)))
 }
 
-/// The authorization request that a form carries along.
-pub(crate) fn carried(form: &Form) -> Params {
-    let request = form.params.all("request").next().unwrap_or_default();
-    Params::parse(request.as_bytes())
-}
-
-async fn sign_in(
+async fn attempt(
     state: &AppState,
+    address: IpAddr,
     form: &Form,
 ) -> Result<Response, Refusal> {
+    // First of all: the forms of other sites must not use up anybody's attempts.
     let browser = own_browser(state, form)?;
+    if let Err(seconds) = state.logins.check(&address) {
+        return Ok(too_many(state, form, seconds, "address"));
+    }
     let username = form.params.one("username")?.unwrap_or_default();
     let password = form.params.one("password")?.unwrap_or_default();
-    if let Err(seconds) = state.throttle.attempt(username, state.now()) {
+    let key = known_browser::key(&state.config, &state.sealer, &form.headers, username);
+    if let Err(seconds) = state.throttle.attempt(&key, state.now()) {
         return Ok(too_many(state, form, seconds, "name"));
     }
     let Some(user) = state.users.verify(username, password).await else {
         record_wrong(state, username);
         return try_again(state, form, &browser, username).await;
     };
-    state.throttle.forget(username);
-    audit::allowed(audit::Entry {
-        event: "login",
-        user: &user.username,
-        ..Default::default()
-    });
-    let cookie = session::start(state, &user.username).await?;
-    let cookies = AppendHeaders([(header::SET_COOKIE, cookie.to_string())]);
-    Ok((cookies, back_to_authorize(state, form)?).into_response())
+    state.throttle.forget(&key);
+    form.params.one("request")?;
+    let request = forms::carried(form);
+    Ok(signed_in::welcome(state, &form.headers, request, &user).await?)
 }
 
 /// The login page once more. The same for every reason.
@@ -102,8 +108,7 @@ async fn try_again(
     browser: &Browser,
     username: &str,
 ) -> Result<Response, Refusal> {
-    let request = form.params.one("request")?.unwrap_or_default();
-    let client = match authorize::read(state, &carried(form), None).await? {
+    let client = match request::read(state, &forms::carried(form), None).await? {
         Step::SignIn {
             client,
         } => client,
@@ -111,11 +116,12 @@ async fn try_again(
             ..
         } => String::new(),
     };
-    let problem = "That user name and password do not belong together.";
-    let status = StatusCode::FORBIDDEN;
-    Ok(page(
-        state, browser, &client, request, status, username, problem,
-    ))
+    let screen = Screen {
+        client: &client,
+        request: form.params.one("request")?.unwrap_or_default(),
+        failed_as: Some(username),
+    };
+    Ok(page(state, browser, &screen))
 }
 
 /// The browser, once its form is known to be ours: otherwise another site could sign its visitor
@@ -132,40 +138,8 @@ fn own_browser(
     if ours {
         Ok(browser)
     } else {
-        Err(foreign_form())
+        Err(forms::foreign_form())
     }
-}
-
-/// A form that did not come from a page of this server in this browser.
-pub(crate) fn foreign_form() -> Refusal {
-    Refusal::Page {
-        status: StatusCode::FORBIDDEN,
-        title: "This form is not from here",
-        text: "It was sent from another page or another browser, or cookies are switched off. \
-               Go back to the client and start again."
-            .to_owned(),
-        hints: &[],
-    }
-}
-
-/// The request goes on where it was, minus a `prompt` that would ask for the login again.
-fn back_to_authorize(
-    state: &AppState,
-    form: &Form,
-) -> Result<Redirect, Refusal> {
-    form.params.one("request")?;
-    Ok(Redirect::to(&authorize_url(
-        state,
-        &carried(form).without("prompt"),
-    )))
-}
-
-fn authorize_url(
-    state: &AppState,
-    params: &Params,
-) -> String {
-    let path = format!("{}/oauth/authorize", state.config.issuer.path);
-    format!("{path}?{}", params.encode())
 }
 
 /// A name that is nobody's is not logged: people type their password into the wrong field.
@@ -194,6 +168,7 @@ fn too_many(
         title: "Too many attempts",
         text: &format!("Wait {seconds} seconds, then go back and try again."),
         hints: &[],
+        way_on: None,
     };
     let wait = [(header::RETRY_AFTER, seconds.to_string())];
     (wait, pages::show(StatusCode::TOO_MANY_REQUESTS, &problem)).into_response()
@@ -204,39 +179,9 @@ fn record(
     detail: &str,
 ) {
     audit::denied(audit::Entry {
-        event: "login",
+        event: EVENT,
         user: username,
         detail,
         ..Default::default()
     });
-}
-
-/// `POST /oauth/logout` with `request` and `csrf` of the consent page: "somebody else".
-pub(crate) async fn sign_out(
-    State(state): State<AppState>,
-    form: Form,
-) -> Response {
-    end_session(&state, &form)
-        .await
-        .unwrap_or_else(|refusal| refusal.answer(&state, Who::of("logout", &carried(&form), None)))
-}
-
-async fn end_session(
-    state: &AppState,
-    form: &Form,
-) -> Result<Response, Refusal> {
-    let session = session::find(state, &form.headers)
-        .await?
-        .ok_or_else(foreign_form)?;
-    if !consent::is_genuine(state, form, &session)? {
-        return Err(foreign_form());
-    }
-    audit::allowed(audit::Entry {
-        event: "logout",
-        user: &session.user.username,
-        ..Default::default()
-    });
-    let cookie = session::end(state, &form.headers).await?;
-    let cookies = AppendHeaders([(header::SET_COOKIE, cookie.to_string())]);
-    Ok((cookies, back_to_authorize(state, form)?).into_response())
 }

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use auth_server::Revoked;
 use auth_server::config::Settings;
+use clap::ArgGroup;
 use clap::Parser;
 use clap::Subcommand;
 use tracing::Level;
@@ -29,6 +31,16 @@ enum Command {
         #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(i64).range(0..=86_400))]
         lead: i64,
     },
+    /// Take back everything that a user or a client was given; also while the server runs
+    #[command(group(ArgGroup::new("whose").required(true).args(["user", "client"])))]
+    Revoke {
+        /// Sign this user out everywhere, and end what clients were granted in that name
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// End what users granted to this client, and its registration
+        #[arg(long, value_name = "ID")]
+        client: Option<String>,
+    },
     /// Read a password from standard input and print its hash, for the users or clients file
     HashPassword,
 }
@@ -53,10 +65,7 @@ fn start_log() {
         .with_target(true)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(log_filter())
-        .init();
+    tracing_subscriber::registry().with(lines).with(log_filter()).init();
 }
 
 /// What `RUST_LOG` asks for. `EnvFilter` would also read spans and fields from it, and brings a
@@ -79,6 +88,17 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::RotateKeys {
             lead,
         }) => auth_server::rotate_keys(&cli.settings, lead),
+        Some(Command::Revoke {
+            user: Some(user),
+            ..
+        }) => auth_server::revoke(&cli.settings, &Revoked::User(&user)),
+        Some(Command::Revoke {
+            client: Some(client),
+            ..
+        }) => auth_server::revoke(&cli.settings, &Revoked::Client(&client)),
+        Some(Command::Revoke {
+            ..
+        }) => anyhow::bail!("name a --user or a --client"),
         Some(Command::HashPassword) => auth_server::hash_password(),
     }
 }

@@ -29,9 +29,7 @@ pub(crate) fn router(issuer: &Issuer) -> Router<AppState> {
     }
     paths.sort();
     paths.dedup();
-    paths
-        .iter()
-        .fold(Router::new(), |router, path| router.route(path, get(serve)))
+    paths.iter().fold(Router::new(), |router, path| router.route(path, get(serve)))
 }
 
 async fn serve(State(state): State<AppState>) -> Response {
@@ -52,6 +50,7 @@ fn document(issuer: &Issuer) -> Value {
         "revocation_endpoint": issuer.url("/oauth/revoke"),
         "introspection_endpoint": issuer.url("/oauth/introspect"),
         "userinfo_endpoint": issuer.url("/oauth/userinfo"),
+        "end_session_endpoint": issuer.url("/oauth/end_session"),
         "jwks_uri": issuer.url("/.well-known/jwks.json"),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
@@ -66,7 +65,8 @@ fn document(issuer: &Issuer) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "name", "preferred_username",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "name",
+            "preferred_username",
         ],
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_parameter_supported": false,

@@ -71,6 +71,8 @@ pub(crate) struct Id<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) scopes: &'a Scopes,
     pub(crate) nonce: Option<&'a str>,
+    /// Name of the session, for signing out (OpenID Connect Front-Channel Logout section 3).
+    pub(crate) sid: &'a str,
     pub(crate) signed_in_at: i64,
     pub(crate) now: i64,
     pub(crate) expires_at: i64,
@@ -85,6 +87,7 @@ impl Id<'_> {
             "exp": self.expires_at,
             "iat": self.now,
             "auth_time": self.signed_in_at,
+            "sid": self.sid,
         });
         if let Some(nonce) = self.nonce {
             claims["nonce"] = json!(nonce);
@@ -127,6 +130,7 @@ pub(crate) struct Claims {
     pub(crate) aud: Value,
     pub(crate) exp: i64,
     pub(crate) iat: i64,
+    nbf: Option<i64>,
     pub(crate) jti: String,
     pub(crate) client_id: String,
     #[serde(default)]
@@ -142,15 +146,36 @@ pub(crate) fn read_access(
     now: i64,
 ) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
-    let typed = header
-        .typ
-        .is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
+    let typed = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
     let key = ring.decoding_key(&header.kid?)?;
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256())
-        .ok()?
-        .claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256()).ok()?.claims;
     let ours = typed && claims.iss == issuer && !claims.sub.is_empty();
-    (ours && claims.exp > now).then_some(claims)
+    let in_time = claims.exp > now && claims.nbf.is_none_or(|nbf| nbf <= now);
+    (ours && in_time).then_some(claims)
+}
+
+/// What an ID token says about whose it is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Hint {
+    iss: String,
+    pub(crate) sub: String,
+    /// The client.
+    pub(crate) aud: String,
+    pub(crate) sid: Option<String>,
+}
+
+/// Reads an ID token of ours that somebody brings back, expired or not: it is a hint at a user
+/// and opens nothing (OpenID Connect RP-Initiated Logout section 2).
+pub(crate) fn read_hint(
+    token: &str,
+    ring: &Ring,
+    issuer: &str,
+) -> Option<Hint> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let typed = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+    let key = ring.decoding_key(&header.kid?)?;
+    let hint = jsonwebtoken::decode::<Hint>(token, &key, &rs256()).ok()?.claims;
+    (typed && hint.iss == issuer).then_some(hint)
 }
 
 /// Signature only: the time is told by this server's own clock, and the audience is not us.

@@ -1,4 +1,4 @@
-//! What people see: login, consent, a start page, and problems in plain words.
+//! What people see: login, consent, and problems in plain words.
 //!
 //! Templates are compiled in and escape every value (`askama` does so for `.html`), because most
 //! of what they show was sent by strangers. The pages work without scripts, and their policy
@@ -6,7 +6,6 @@
 //! post, which has to reach the client.
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
@@ -14,9 +13,6 @@ use axum::http::header;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
-
-use crate::state::AppState;
-use crate::users::DEMO;
 
 /// Sent with everything a browser navigates to, redirects included.
 pub(crate) const HEADERS: &[(HeaderName, &str)] = &[
@@ -33,10 +29,7 @@ pub(crate) const HEADERS: &[(HeaderName, &str)] = &[
 /// Adds [`HEADERS`] to an answer.
 pub(crate) async fn protect(mut response: Response) -> Response {
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -46,10 +39,12 @@ pub(crate) async fn protect(mut response: Response) -> Response {
 #[template(path = "login.html")]
 pub(crate) struct Login<'a> {
     pub(crate) base: &'a str,
+    /// Who asks for the password.
+    pub(crate) issuer: &'a str,
     /// Name or host of the client that the user comes from.
     pub(crate) client: &'a str,
-    pub(crate) username: &'a str,
-    pub(crate) problem: &'a str,
+    /// The user name of an attempt that failed.
+    pub(crate) failed_as: Option<&'a str>,
     pub(crate) request: &'a str,
     pub(crate) csrf: &'a str,
     pub(crate) demo_users: bool,
@@ -70,7 +65,10 @@ pub(crate) struct Consent<'a> {
     pub(crate) scopes: &'a [(&'static str, &'static str)],
     /// Scopes that were asked for and that the user's role does not permit.
     pub(crate) withheld: &'a [&'static str],
+    /// How long it may go unused; zero where it gets no refresh token.
     pub(crate) refresh_days: i64,
+    /// When it ends in any case.
+    pub(crate) grant_days: i64,
     pub(crate) username: &'a str,
     pub(crate) display_name: &'a str,
     pub(crate) request: &'a str,
@@ -86,16 +84,37 @@ pub(crate) struct Problem<'a> {
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     pub(crate) hints: &'a [&'static str],
+    /// Where the user may go on, knowing what it is.
+    pub(crate) way_on: Option<WayOn<'a>>,
 }
 
-/// The start page.
+/// Asks whether the user wants to be signed out.
 #[derive(Template)]
-#[template(path = "home.html")]
-struct Home<'a> {
-    base: &'a str,
-    issuer: &'a str,
-    resources: &'a [String],
-    demo_users: &'a [(&'static str, &'static str)],
+#[template(path = "sign_out.html")]
+pub(crate) struct SignOut<'a> {
+    pub(crate) base: &'a str,
+    /// Name of the client that asks for it.
+    pub(crate) client: Option<&'a str>,
+    pub(crate) username: &'a str,
+    /// Where the browser goes afterwards.
+    pub(crate) next_host: Option<&'a str>,
+    pub(crate) request: &'a str,
+    pub(crate) csrf: &'a str,
+}
+
+/// Something is over.
+#[derive(Template)]
+#[template(path = "done.html")]
+pub(crate) struct Done<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) way_on: Option<WayOn<'a>>,
+}
+
+/// A place that nobody is sent to without asking.
+pub(crate) struct WayOn<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) url: &'a str,
 }
 
 /// Renders a page.
@@ -110,21 +129,6 @@ pub(crate) fn show(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// `GET /`: what this is and where to go, for somebody who opens the issuer in a browser.
-pub(crate) async fn home(State(state): State<AppState>) -> Response {
-    let config = &state.config;
-    let demo = if config.has_demo_users() { DEMO } else { &[] };
-    show(
-        StatusCode::OK,
-        &Home {
-            base: &config.issuer.path,
-            issuer: &config.issuer.text,
-            resources: &config.settings.resource,
-            demo_users: demo,
-        },
-    )
 }
 
 /// `GET /style.css`. A file of its own, so that the policy need not allow inline styles.

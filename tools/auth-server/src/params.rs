@@ -69,9 +69,7 @@ impl Params {
 
     /// Back to `a=1&b=2`, every character that could mean something percent-encoded.
     pub(crate) fn encode(&self) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.0)
-            .finish()
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 }
 
@@ -132,13 +130,16 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
 /// Reads a body of at most [`MAX_BODY`] bytes.
 pub(crate) async fn read(body: axum::body::Body) -> Result<axum::body::Bytes, OAuthError> {
-    to_bytes(body, MAX_BODY).await.map_err(|_| {
-        OAuthError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request",
-            "The body is larger than 16 KB or could not be read.",
-        )
-    })
+    to_bytes(body, MAX_BODY).await.map_err(|_| too_large())
+}
+
+/// 413.
+pub(crate) fn too_large() -> OAuthError {
+    OAuthError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "invalid_request",
+        "The body is larger than 16 KB or could not be read.",
+    )
 }
 
 /// Whether the content type is `wanted`, whatever parameters (`; charset=..`) follow it.

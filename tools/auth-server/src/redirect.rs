@@ -44,6 +44,9 @@ pub(crate) fn check(uri: &str) -> Result<(), &'static str> {
         return Err("A redirect URI holds a wildcard; register each URI in full.");
     }
     let url = Url::parse(uri).map_err(|_| "A redirect URI is not an absolute URI.")?;
+    if !names_its_host(uri, &url) {
+        return Err("A redirect URI names no host.");
+    }
     if url.fragment().is_some() {
         return Err("A redirect URI has a fragment.");
     }
@@ -52,6 +55,18 @@ pub(crate) fn check(uri: &str) -> Result<(), &'static str> {
         return Err("A redirect URI holds a user name.");
     }
     check_scheme(&url)
+}
+
+/// Browsers read `https:///path` and `https:path` as `https://path`: a path that becomes a host.
+fn names_its_host(
+    uri: &str,
+    url: &Url,
+) -> bool {
+    if !matches!(url.scheme(), "http" | "https") {
+        return true;
+    }
+    let host = uri[url.scheme().len()..].strip_prefix("://");
+    host.is_some_and(|rest| !rest.starts_with(['/', '?', '#']))
 }
 
 fn check_scheme(url: &Url) -> Result<(), &'static str> {
@@ -110,8 +125,7 @@ pub(crate) fn shown_host(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            url.port()
-                .map_or(host.clone(), |port| format!("{host}:{port}"))
+            url.port().map_or(host.clone(), |port| format!("{host}:{port}"))
         }
         Ok(url) => format!("{}: (an app on this device)", url.scheme()),
         Err(_) => "an unreadable address".to_owned(),
@@ -123,9 +137,7 @@ pub(crate) fn with_params(
     uri: &str,
     params: &[(&str, &str)],
 ) -> String {
-    let added = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(params)
-        .finish();
+    let added = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     let separator = match uri.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",

@@ -3,7 +3,7 @@
 //! Open to everybody, so a registration proves nothing: it only fixes where codes may be sent.
 //! What the client sends is echoed, unknown members included, without nulls (some SDKs refuse
 //! them). The scope it asks for is not a limit: it is the scope of its first challenge, and a
-//! later step-up would fail. Left out: software statements, and managing a registration later.
+//! later step-up would fail. Left out: software statements.
 
 use axum::extract::Request;
 use axum::extract::State;
@@ -21,14 +21,17 @@ use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
 use crate::clients::SecretHash;
 use crate::clients::Source;
+use crate::config::Issuer;
 use crate::error::OAuthError;
 use crate::error::uncached;
 use crate::limits::Peer;
+use crate::manage;
 use crate::params;
 use crate::redirect;
 use crate::secret;
 use crate::state::AppState;
 use crate::store;
+use crate::store::clients::Managed;
 use crate::store::clients::Stored;
 
 /// Members that only this server can set.
@@ -69,9 +72,11 @@ async fn register(
 ) -> Result<Value, OAuthError> {
     let sent = read(request).await?;
     let registration = Registration::new(&sent)?;
-    let body = registration.answer(sent, state.now());
-    registration.keep(state).await?;
-    Ok(body)
+    let description = registration.description(sent, state.now());
+    let stored = description.to_string();
+    let answer = registration.answer(&state.config.issuer, description);
+    registration.keep(state, stored).await?;
+    Ok(answer)
 }
 
 async fn read(request: Request) -> Result<Map<String, Value>, OAuthError> {
@@ -97,6 +102,8 @@ struct Registration {
     client: Client,
     method: &'static str,
     secret: Option<String>,
+    /// Lets the client read and delete its registration (see `manage`).
+    access_token: String,
 }
 
 impl Registration {
@@ -109,22 +116,22 @@ impl Registration {
             source: Source::Registration,
             metadata: Metadata {
                 redirect_uris: redirect_uris(sent)?,
+                post_logout_redirect_uris: post_logout_redirect_uris(sent)?,
                 client_name: text(sent, "client_name")?,
                 grant_types: grant_types(sent)?,
             },
-            secret: secret
-                .as_deref()
-                .map(|secret| SecretHash::Sha256(secret::sha256(secret))),
+            secret: secret.as_deref().map(|secret| SecretHash::Sha256(secret::sha256(secret))),
         };
         Ok(Self {
             client,
             method,
             secret,
+            access_token: secret::random(),
         })
     }
 
-    /// What was sent, with what was decided (RFC 7591 section 3.2.1).
-    fn answer(
+    /// What was sent, with what was decided, but for the secrets (RFC 7591 section 3.2.1).
+    fn description(
         &self,
         sent: Map<String, Value>,
         now: i64,
@@ -138,28 +145,39 @@ impl Registration {
         body.insert("token_endpoint_auth_method".into(), json!(self.method));
         body.insert("grant_types".into(), json!(grants));
         body.insert("response_types".into(), json!(["code"]));
-        if let Some(secret) = &self.secret {
-            body.insert("client_secret".into(), json!(secret));
-            // Zero: it does not expire.
-            body.insert("client_secret_expires_at".into(), json!(0));
-        }
         body.into()
+    }
+
+    /// The answer to the registration: the description, and what only the client may know.
+    fn answer(
+        &self,
+        issuer: &Issuer,
+        mut description: Value,
+    ) -> Value {
+        if let Some(secret) = &self.secret {
+            description["client_secret"] = json!(secret);
+            // Zero: it does not expire.
+            description["client_secret_expires_at"] = json!(0);
+        }
+        manage::add_access(description, issuer, &self.client.id, &self.access_token)
     }
 
     async fn keep(
         self,
         state: &AppState,
+        description: String,
     ) -> Result<(), OAuthError> {
         let id = self.client.id.clone();
         let stored = Stored {
             client: self.client,
             fresh_until: None,
+            managed: Some(Managed {
+                access_hash: secret::sha256(&self.access_token),
+                answer: description,
+            }),
         };
         let (now, max) = (state.now(), state.config.settings.max_clients);
-        let kept = state
-            .store
-            .run(move |tx| store::clients::put(tx, &stored, now, max))
-            .await?;
+        let kept = state.store.run(move |tx| store::clients::put(tx, &stored, now, max)).await?;
         if kept {
             audit::allowed(audit::Entry {
                 event: EVENT,
@@ -221,13 +239,11 @@ fn list(
     let Some(value) = sent.get(name) else {
         return Ok(None);
     };
-    serde_json::from_value(value.clone())
-        .map(Some)
-        .map_err(|_| {
-            OAuthError::invalid_client_metadata(format!(
-                "The member {name} must be an array of strings."
-            ))
-        })
+    serde_json::from_value(value.clone()).map(Some).map_err(|_| {
+        OAuthError::invalid_client_metadata(format!(
+            "The member {name} must be an array of strings."
+        ))
+    })
 }
 
 fn redirect_uris(sent: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
@@ -240,6 +256,20 @@ fn redirect_uris(sent: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
     if uris.len() > MAX_REDIRECT_URIS {
         return Err(OAuthError::invalid_redirect_uri(
             "Register at most 10 redirect URIs.",
+        ));
+    }
+    for uri in &uris {
+        redirect::check(uri).map_err(OAuthError::invalid_redirect_uri)?;
+    }
+    Ok(uris)
+}
+
+/// OpenID Connect RP-Initiated Logout section 3.1. Held to the same rules.
+fn post_logout_redirect_uris(sent: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
+    let uris = list(sent, "post_logout_redirect_uris")?.unwrap_or_default();
+    if uris.len() > MAX_REDIRECT_URIS {
+        return Err(OAuthError::invalid_redirect_uri(
+            "Register at most 10 URIs to go to after signing out.",
         ));
     }
     for uri in &uris {
@@ -270,13 +300,9 @@ fn auth_method(sent: &Map<String, Value>) -> Result<&'static str, OAuthError> {
     let Some(asked) = asked else {
         return Ok("none");
     };
-    AUTH_METHODS
-        .iter()
-        .copied()
-        .find(|method| *method == asked)
-        .ok_or_else(|| {
-            OAuthError::invalid_client_metadata(
-                "Use the token_endpoint_auth_method none, client_secret_basic or client_secret_post.",
-            )
-        })
+    AUTH_METHODS.iter().copied().find(|method| *method == asked).ok_or_else(|| {
+        OAuthError::invalid_client_metadata(
+            "Use the token_endpoint_auth_method none, client_secret_basic or client_secret_post.",
+        )
+    })
 }

@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use rusqlite::Transaction;
 
 use crate::audit;
 use crate::client_auth;
 use crate::error::OAuthError;
 use crate::mint;
 use crate::params::Form;
-use crate::secret;
+use crate::refresh_token::RefreshToken;
 use crate::state::AppState;
 use crate::store;
 
@@ -62,31 +63,53 @@ async fn revoke(
     client_id: &str,
     token: &str,
 ) -> Result<Outcome, OAuthError> {
-    let (id, hash, now) = (client_id.to_owned(), secret::sha256(token), state.now());
+    let (id, now) = (client_id.to_owned(), state.now());
+    let handle = RefreshToken::parse(token).map(|token| token.handle_hash());
     let ring = state.keys.ring();
     let jti = mint::read_access(token, &ring, &state.config.issuer.text, now).map(|c| c.jti);
     let outcome = state
         .store
         .run(move |tx| {
-            if let Some(found) = store::grants::find_refresh(tx, &hash)? {
-                if found.grant.client_id != id {
-                    return Ok(Outcome::Foreign);
-                }
-                store::grants::revoke(tx, &found.grant.id, now)?;
-                return Ok(Outcome::Revoked("refresh token, with its grant"));
+            if let Some(handle) = handle {
+                return revoke_chain(tx, &handle, &id, now);
             }
             let Some(jti) = jti else {
                 return Ok(Outcome::Unknown);
             };
-            match store::grants::find_access(tx, &jti)? {
-                None => Ok(Outcome::Unknown),
-                Some(access) if access.client_id != id => Ok(Outcome::Foreign),
-                Some(_) => {
-                    store::grants::revoke_access(tx, &jti, now)?;
-                    Ok(Outcome::Revoked("access token"))
-                }
-            }
+            revoke_access(tx, &jti, &id, now)
         })
         .await?;
     Ok(outcome)
+}
+
+fn revoke_chain(
+    tx: &Transaction<'_>,
+    handle: &str,
+    client_id: &str,
+    now: i64,
+) -> rusqlite::Result<Outcome> {
+    let Some(chain) = store::grants::find_chain(tx, handle)? else {
+        return Ok(Outcome::Unknown);
+    };
+    if chain.grant.client_id != client_id {
+        return Ok(Outcome::Foreign);
+    }
+    store::grants::revoke(tx, &chain.grant.id, now)?;
+    Ok(Outcome::Revoked("refresh token, with its grant"))
+}
+
+fn revoke_access(
+    tx: &Transaction<'_>,
+    jti: &str,
+    client_id: &str,
+    now: i64,
+) -> rusqlite::Result<Outcome> {
+    let Some(access) = store::grants::find_access(tx, jti)? else {
+        return Ok(Outcome::Unknown);
+    };
+    if access.client_id != client_id {
+        return Ok(Outcome::Foreign);
+    }
+    store::grants::revoke_access(tx, jti, now)?;
+    Ok(Outcome::Revoked("access token"))
 }

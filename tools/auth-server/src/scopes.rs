@@ -45,6 +45,19 @@ pub(crate) fn known(list: &str) -> Scopes {
         .collect()
 }
 
+/// Those of the `asked` list that are not in the `granted` one, for the log; at most 200
+/// characters, because a client sends what it likes.
+pub(crate) fn missing(
+    asked: &str,
+    granted: &str,
+) -> String {
+    let missing: Vec<_> = asked
+        .split_ascii_whitespace()
+        .filter(|name| !granted.split(' ').any(|other| other == *name))
+        .collect();
+    missing.join(" ").chars().take(200).collect()
+}
+
 /// Everything that the roles can lend: the union over all of them; no known role is a guest.
 pub(crate) fn permitted(roles: &[String]) -> Scopes {
     let of = |role: &str| PERMITTED.iter().find(|(name, _)| *name == role);
@@ -61,30 +74,26 @@ pub(crate) fn permitted(roles: &[String]) -> Scopes {
         .collect()
 }
 
-/// What a request for `asked` may give a user with these roles. Nothing asked for (or nothing
-/// that exists) means the basic scopes. Empty when the role permits none of it.
+/// What a request for `asked` may give a user with these roles. Nothing asked for means the basic
+/// scopes. Empty when the role permits none of it.
 pub(crate) fn grantable(
     asked: &str,
     roles: &[String],
 ) -> Scopes {
-    let mut wanted = known(asked);
-    if wanted.is_empty() {
-        wanted = BASIC.iter().copied().collect();
-    }
+    let wanted = if asked.is_empty() {
+        BASIC.iter().copied().collect()
+    } else {
+        known(asked)
+    };
     &wanted & &permitted(roles)
 }
 
 /// The space-delimited form of RFC 6749 section 3.3, in the order of the table.
 pub(crate) fn join(scopes: &Scopes) -> String {
-    in_order(scopes)
-        .map(|(name, _)| name)
-        .collect::<Vec<_>>()
-        .join(" ")
+    in_order(scopes).map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
 /// Names and sentences, in the order of the table.
 pub(crate) fn in_order(scopes: &Scopes) -> impl Iterator<Item = (&'static str, &'static str)> {
-    ALL.iter()
-        .copied()
-        .filter(move |(name, _)| scopes.contains(name))
+    ALL.iter().copied().filter(move |(name, _)| scopes.contains(name))
 }

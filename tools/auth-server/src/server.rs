@@ -1,14 +1,13 @@
-//! Starting and stopping, and the two commands beside the server.
+//! The authorization server as a part of a program, and the program that is nothing else.
 
 use std::io;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
-use anyhow::ensure;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -19,10 +18,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::Settings;
-use crate::keys;
 use crate::state::AppState;
-use crate::store::Store;
-use crate::users;
 use crate::users::DEMO;
 
 /// How long requests in flight may take once the server is told to stop.
@@ -31,22 +27,82 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Rows are cleaned up every so many seconds; keys are looked at every second.
 const CLEAN_UP_EVERY: u64 = 60;
 
-/// Runs the server until SIGINT or SIGTERM. The error is one sentence for the person who
-/// started it.
+/// An authorization server with its files open, to be served on any listener.
+///
+/// ```no_run
+/// # async fn run(settings: auth_server::config::Settings) -> anyhow::Result<()> {
+/// use std::net::SocketAddr;
+///
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// let server = auth_server::AuthServer::open(settings, listener.local_addr()?)?;
+/// tokio::spawn(server.clone().upkeep());
+/// let app = axum::Router::new().merge(server.endpoints());
+/// // The limits count by address: without it everybody is one.
+/// let app = app.into_make_service_with_connect_info::<SocketAddr>();
+/// axum::serve(listener, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AuthServer(AppState);
+
+impl AuthServer {
+    /// Opens the database, loads or makes the keys, reads users and clients. The port of `address`
+    /// completes the default issuer.
+    ///
+    /// # Errors
+    ///
+    /// One sentence for the person who starts the program.
+    pub fn open(
+        settings: Settings,
+        address: SocketAddr,
+    ) -> Result<Self> {
+        let config = Config::new(settings, address)?;
+        AppState::open(config, Clock::default()).map(Self)
+    }
+
+    /// Every endpoint of an authorization server, under the issuer's path, to be merged into a
+    /// program of its own: without `/health`, and without an answer for other paths.
+    ///
+    /// Includes `/.well-known/jwks.json` and both metadata documents.
+    pub fn endpoints(&self) -> Router {
+        app::endpoints(&self.0)
+    }
+
+    /// Follows the keys every second and throws away what has expired every minute. Never ends:
+    /// spawn it beside the listener, and abort it last.
+    pub async fn upkeep(self) {
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut count: u64 = 0;
+        loop {
+            ticks.tick().await;
+            refresh_keys(&self.0).await;
+            if count.is_multiple_of(CLEAN_UP_EVERY) {
+                clean_up(&self.0).await;
+            }
+            count = count.wrapping_add(1);
+        }
+    }
+}
+
+/// Runs the server until SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// One sentence for the person who started it.
 pub async fn serve(settings: Settings) -> Result<()> {
     let signal = stop_signal()?;
     let listener = listen(settings.bind).await?;
     let address = listener.local_addr()?;
-    let config = Config::new(settings, address)?;
-    let state = AppState::open(config, Clock::default())?;
-    announce(&state, address);
-    let (stop, stopped) = watch::channel(());
-    let upkeep = tokio::spawn(upkeep(state.clone(), stopped.clone()));
-    let service = app(state).into_make_service_with_connect_info::<SocketAddr>();
-    let mut wait = stopped.clone();
+    let server = AuthServer::open(settings, address)?;
+    announce(&server.0, address);
+    let (stop, mut stopped) = watch::channel(());
+    let upkeep = tokio::spawn(server.clone().upkeep());
+    let service = app::app(&server.0).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async move {
         // Either a signal or the sender's end: both mean stop.
-        let _ = wait.changed().await;
+        let _ = stopped.changed().await;
     });
     let server = tokio::spawn(server.into_future());
     signal.await;
@@ -103,27 +159,6 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Follows the keys every second and throws away what has expired every minute.
-async fn upkeep(
-    state: AppState,
-    mut stopped: watch::Receiver<()>,
-) {
-    let mut ticks = interval(Duration::from_secs(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut count: u64 = 0;
-    loop {
-        tokio::select! {
-            _ = stopped.changed() => return,
-            _ = ticks.tick() => {}
-        }
-        refresh_keys(&state).await;
-        if count.is_multiple_of(CLEAN_UP_EVERY) {
-            clean_up(&state).await;
-        }
-        count = count.wrapping_add(1);
-    }
-}
-
 async fn refresh_keys(state: &AppState) {
     let state = state.clone();
     let work = move || state.keys.refresh(&state.store, state.now());
@@ -162,10 +197,7 @@ fn announce(
     );
     tracing::info!("tokens are for {}", config.settings.resource.join(" and "));
     if config.has_demo_users() {
-        let names: Vec<_> = DEMO
-            .iter()
-            .map(|(name, role)| format!("{name} ({role})"))
-            .collect();
+        let names: Vec<_> = DEMO.iter().map(|(name, role)| format!("{name} ({role})")).collect();
         tracing::warn!(
             "DEMO USERS, each with its name as the password: {}. Never use them outside this machine.",
             names.join(", ")
@@ -180,40 +212,4 @@ fn announce(
         config.settings.resource[0]
     );
     tracing::info!("or open {issuer} in a browser");
-}
-
-/// `rotate-keys`: puts a new key in line. It is published at once (by the running server, within
-/// a second) and signs after `lead` seconds. Prints its `kid`.
-pub fn rotate_keys(
-    settings: &Settings,
-    lead: i64,
-) -> Result<()> {
-    ensure!(
-        settings.data.exists(),
-        "there is no database {}: name the server's with --data, or start it once",
-        settings.data.display()
-    );
-    let store = Store::open_shared(&settings.data)?;
-    match keys::put_next(&store, Clock::default().now() + lead)? {
-        Some(kid) => {
-            eprintln!("the new key is published from now on and signs in {lead} seconds:");
-            println!("{kid}");
-            Ok(())
-        }
-        None => bail!("a new key is in line already: wait until it has taken over"),
-    }
-}
-
-/// `hash-password`: reads one line from standard input, prints its argon2 hash.
-pub fn hash_password() -> Result<()> {
-    eprint!("password (the input is visible): ");
-    io::stderr().flush()?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        bail!("the password is empty: type it, or pipe it in");
-    }
-    println!("{}", users::hash(password)?);
-    Ok(())
 }

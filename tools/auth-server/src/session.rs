@@ -6,21 +6,22 @@
 //! forged on another site lacks the cookie, one prepared in another browser carries a token for
 //! another cookie, and what was approved is what was shown.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum_extra::extract::cookie::Cookie;
-use axum_extra::extract::cookie::CookieJar;
-use axum_extra::extract::cookie::SameSite;
+use url::Url;
 
 use crate::config::Config;
+use crate::cookies;
 use crate::net;
 use crate::secret;
 use crate::state::AppState;
 use crate::store;
 use crate::store::StoreError;
+use crate::store::sessions::Row;
 use crate::users::User;
-use std::sync::Arc;
-use url::Url;
 
 const SESSION: &str = "auth_server_session";
 const BROWSER: &str = "auth_server_browser";
@@ -30,18 +31,26 @@ const BROWSER: &str = "auth_server_browser";
 pub(crate) struct Session {
     /// The cookie's value; a secret.
     id: String,
+    /// Its name in ID tokens; opens nothing.
+    pub(crate) sid: String,
     pub(crate) user: Arc<User>,
     pub(crate) signed_in_at: i64,
 }
 
 impl Session {
-    /// The token that ties the consent form to this browser and to this request.
-    pub(crate) fn consent_token(
+    /// Whose session it is.
+    pub(crate) fn username(&self) -> &str {
+        &self.user.username
+    }
+
+    /// The token that ties a form to this browser, to what its page asks, and to this request.
+    pub(crate) fn form_token(
         &self,
         state: &AppState,
+        purpose: &str,
         request: &str,
     ) -> String {
-        state.sealer.seal(&["consent", &self.id, request])
+        state.sealer.seal(&[purpose, &self.id, request])
     }
 }
 
@@ -50,53 +59,79 @@ pub(crate) async fn find(
     state: &AppState,
     headers: &HeaderMap,
 ) -> Result<Option<Session>, StoreError> {
-    let Some(id) = cookie(&state.config, headers, SESSION) else {
+    let Some(id) = cookies::read(&state.config, headers, SESSION) else {
         return Ok(None);
     };
     let (hash, now) = (secret::sha256(&id), state.now());
-    let row = state
-        .store
-        .run(move |tx| store::sessions::find(tx, &hash, now))
-        .await?;
-    // A user who is no longer in the file has no session either.
-    Ok(row.and_then(|row| {
-        Some(Session {
-            id,
-            user: state.users.get(&row.username)?,
-            signed_in_at: row.signed_in_at,
-        })
+    let row = state.store.run(move |tx| store::sessions::find(tx, &hash, now)).await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let user = owner(state, &row);
+    Ok(user.map(|user| Session {
+        id,
+        sid: row.sid,
+        user,
+        signed_in_at: row.signed_in_at,
     }))
 }
 
-/// Starts a session under a fresh id (a known id from before the login would let whoever planted
-/// it share the session) and returns its cookie.
-pub(crate) async fn start(
+/// Whose session it is. A user who is no longer in the file, or has another password, has none.
+fn owner(
     state: &AppState,
-    username: &str,
-) -> Result<Cookie<'static>, StoreError> {
-    let id = secret::random();
-    let (hash, name, now) = (secret::sha256(&id), username.to_owned(), state.now());
-    let expires_at = now + state.config.settings.session_ttl;
-    state
-        .store
-        .run(move |tx| store::sessions::insert(tx, &hash, &name, now, expires_at))
-        .await?;
-    Ok(make(&state.config, SESSION, id))
+    row: &Row,
+) -> Option<Arc<User>> {
+    let user = state.users.get(&row.username)?;
+    (user.credential == row.credential).then_some(user)
 }
 
-/// Ends the session, if there is one, and returns the cookie that clears the browser's.
-pub(crate) async fn end(
+/// The user name of the session that an ID token names, in whatever browser it is.
+pub(crate) async fn user_of(
+    state: &AppState,
+    sid: &str,
+) -> Result<Option<String>, StoreError> {
+    let (sid, now) = (sid.to_owned(), state.now());
+    let row = state.store.run(move |tx| store::sessions::find_by_sid(tx, &sid, now)).await?;
+    Ok(row.map(|row| row.username))
+}
+
+/// Starts a session under a fresh id (a known id from before the login would let whoever planted
+/// it share the session) and returns its cookie. The browser's session until now is over.
+pub(crate) async fn start(
     state: &AppState,
     headers: &HeaderMap,
+    user: &User,
 ) -> Result<Cookie<'static>, StoreError> {
-    if let Some(id) = cookie(&state.config, headers, SESSION) {
-        let hash = secret::sha256(&id);
-        state
-            .store
-            .run(move |tx| store::sessions::delete(tx, &hash))
-            .await?;
-    }
-    let mut cookie = make(&state.config, SESSION, String::new());
+    let before = cookies::read(&state.config, headers, SESSION).map(|id| secret::sha256(&id));
+    let id = secret::random();
+    let (hash, now) = (secret::sha256(&id), state.now());
+    let expires_at = now + state.config.settings.session_ttl;
+    let row = Row {
+        sid: secret::random(),
+        username: user.username.clone(),
+        credential: user.credential.clone(),
+        signed_in_at: now,
+    };
+    state
+        .store
+        .run(move |tx| {
+            if let Some(before) = before {
+                store::sessions::delete(tx, &before)?;
+            }
+            store::sessions::insert(tx, &hash, &row, expires_at)
+        })
+        .await?;
+    Ok(cookies::make(&state.config, SESSION, id))
+}
+
+/// Ends the session of that name and returns the cookie that clears its browser's.
+pub(crate) async fn end(
+    state: &AppState,
+    sid: &str,
+) -> Result<Cookie<'static>, StoreError> {
+    let sid = sid.to_owned();
+    state.store.run(move |tx| store::sessions::delete_by_sid(tx, &sid)).await?;
+    let mut cookie = cookies::make(&state.config, SESSION, String::new());
     cookie.make_removal();
     Ok(cookie)
 }
@@ -115,7 +150,7 @@ impl Browser {
         config: &Config,
         headers: &HeaderMap,
     ) -> Self {
-        if let Some(id) = cookie(config, headers, BROWSER) {
+        if let Some(id) = cookies::read(config, headers, BROWSER) {
             return Self {
                 id,
                 new_cookie: None,
@@ -123,7 +158,7 @@ impl Browser {
         }
         let id = secret::random();
         Self {
-            new_cookie: Some(make(config, BROWSER, id.clone())),
+            new_cookie: Some(cookies::make(config, BROWSER, id.clone())),
             id,
         }
     }
@@ -137,40 +172,6 @@ impl Browser {
     }
 }
 
-/// The cookie's value, unless it is empty.
-fn cookie(
-    config: &Config,
-    headers: &HeaderMap,
-    name: &str,
-) -> Option<String> {
-    CookieJar::from_headers(headers)
-        .get(&full_name(config, name))
-        .map(|cookie| cookie.value().to_owned())
-        .filter(|value| !value.is_empty())
-}
-
-/// On https the `__Host-` prefix keeps other hosts and plain http from planting the cookie.
-fn full_name(
-    config: &Config,
-    name: &str,
-) -> String {
-    let prefix = if config.issuer.https { "__Host-" } else { "" };
-    format!("{prefix}{name}")
-}
-
-fn make(
-    config: &Config,
-    name: &str,
-    value: String,
-) -> Cookie<'static> {
-    Cookie::build((full_name(config, name), value))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(config.issuer.https)
-        .build()
-}
-
 /// Whether the browser believes to be where we are: on this machine, or at the issuer's host.
 ///
 /// Otherwise a page of a name that suddenly resolves to this address (DNS rebinding) would be of
@@ -182,13 +183,17 @@ pub(crate) fn is_own_host(
     let Some(host) = headers.get(header::HOST) else {
         return true;
     };
-    let url = host
-        .to_str()
-        .ok()
-        .and_then(|host| Url::parse(&format!("http://{host}")).ok());
-    url.is_some_and(|url| {
+    let Some(host) = host.to_str().ok().filter(|host| is_authority(host)) else {
+        return false;
+    };
+    Url::parse(&format!("http://{host}")).is_ok_and(|url| {
         net::has_loopback_host(&url) || url.host_str() == config.issuer.host.as_deref()
     })
+}
+
+/// A host and a port and nothing else: no `evil@localhost`, no `localhost/..`.
+fn is_authority(host: &str) -> bool {
+    !host.contains(['@', '/', '\\', '?', '#'])
 }
 
 /// Whether a form may come from where the browser says it comes from.

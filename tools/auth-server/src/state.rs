@@ -7,12 +7,14 @@ use anyhow::Result;
 use anyhow::anyhow;
 
 use crate::cimd::Documents;
+use crate::client_secrets::ClientSecrets;
 use crate::clients;
 use crate::clients::Client;
 use crate::clients::Preregistered;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::Keyring;
+use crate::limits::InFlight;
 use crate::limits::PerMinute;
 use crate::secret::Sealer;
 use crate::store;
@@ -35,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) made_keys: bool,
     pub(crate) users: Arc<Users>,
     pub(crate) preregistered: Preregistered,
+    pub(crate) client_secrets: ClientSecrets,
     pub(crate) documents: Documents,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) throttle: Throttle,
@@ -42,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) logins: PerMinute<IpAddr>,
     /// Fetches of client metadata documents, by user name.
     pub(crate) fetches: PerMinute<String>,
+    /// Those that are under way.
+    pub(crate) fetching: InFlight,
 }
 
 impl std::ops::Deref for AppState {
@@ -51,6 +56,9 @@ impl std::ops::Deref for AppState {
         &self.0
     }
 }
+
+/// Documents that are fetched for one user at once.
+const PARALLEL_FETCHES: usize = 2;
 
 /// How long a replaced key stays published after the last token it signed: clocks differ.
 const KEY_LEEWAY: i64 = 60;
@@ -67,6 +75,7 @@ impl AppState {
         let preregistered = clients::load(settings.clients.as_deref())?;
         let store = Store::open(&settings.data)?;
         let seal_key = store.seal_key().map_err(|error| anyhow!("{error}"))?;
+        let sealer = Arc::new(Sealer::new(&seal_key));
         let retention = settings.access_ttl + KEY_LEEWAY;
         let (keys, made_keys) = Keyring::open(settings.keys_dir, retention, &store, clock.now())?;
         Ok(Self(Arc::new(Inner {
@@ -75,12 +84,14 @@ impl AppState {
             made_keys,
             users: Arc::new(users),
             preregistered,
+            client_secrets: ClientSecrets::new(sealer.clone()),
             documents: Documents::new(settings.allow_loopback_client_metadata),
-            sealer: Arc::new(Sealer::new(&seal_key)),
+            sealer,
             throttle: Throttle::default(),
             registrations: PerMinute::new(settings.registrations_per_minute),
             logins: PerMinute::new(settings.logins_per_minute),
             fetches: PerMinute::new(settings.registrations_per_minute),
+            fetching: InFlight::new(PARALLEL_FETCHES),
             store,
             config,
         })))
@@ -101,10 +112,7 @@ impl AppState {
             return Ok(Some(client.clone()));
         }
         let id = id.to_owned();
-        let stored = self
-            .store
-            .run(move |tx| store::clients::find(tx, &id))
-            .await?;
+        let stored = self.store.run(move |tx| store::clients::find(tx, &id)).await?;
         Ok(stored.map(|stored| stored.client))
     }
 }

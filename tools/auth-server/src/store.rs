@@ -12,6 +12,7 @@ pub(crate) mod codes;
 pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod sessions;
+pub(crate) mod withdrawal;
 
 use std::fmt;
 use std::fs::File;
@@ -31,13 +32,18 @@ use rusqlite::Connection;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
 
+use crate::permissions;
 use crate::secret;
 
 /// What every table means is said beside it.
 const SCHEMA: &str = include_str!("store/schema.sql");
 
-/// Version of the schema, in the file's `user_version`. A file of another version is refused.
-const VERSION: i64 = 1;
+/// Version of the schema, in the file's `user_version`. Older files are brought up to it, newer
+/// ones refused.
+const VERSION: i64 = 2;
+
+/// The way from version 1.
+const UPGRADE_1: &str = include_str!("store/upgrade_1.sql");
 
 /// The database failed. The cause is for the log only.
 #[derive(Debug)]
@@ -64,9 +70,15 @@ impl Store {
     /// Opens the file for the server: the only process that may.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         make_private(path)?;
+        // By its real name: a symbolic link is not another database.
+        let path = &path
+            .canonicalize()
+            .with_context(|| format!("cannot open the database {}", path.display()))?;
         let lock = lock(path)?;
         let mut store = Self::open_shared(path)?;
         store._lock = Some(Arc::new(lock));
+        let log = beside(path, "-wal");
+        permissions::warn_about("the database", &[path, &log]);
         Ok(store)
     }
 
@@ -74,8 +86,8 @@ impl Store {
     pub(crate) fn open_shared(path: &Path) -> Result<Self> {
         make_private(path)?;
         let describe = || format!("cannot use the database {}", path.display());
-        let connection = Connection::open(path).with_context(describe)?;
-        prepare(&connection).with_context(describe)?;
+        let mut connection = Connection::open(path).with_context(describe)?;
+        prepare(&mut connection).with_context(describe)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             _lock: None,
@@ -99,10 +111,7 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
     ) -> Result<R, StoreError> {
         // A panic inside `work` has rolled its transaction back: the connection is usable.
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         transact(&mut connection, work).map_err(|error| StoreError(error.to_string()))
     }
 
@@ -127,6 +136,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.run(move |tx| {
             sessions::clean_up(tx, now)?;
+            clients::clean_up(tx, now)?;
             codes::clean_up(tx, now)?;
             grants::clean_up(tx, now)
         })
@@ -166,11 +176,19 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// The file whose name is that of the database and this ending.
+fn beside(
+    path: &Path,
+    ending: &str,
+) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Takes the lock that makes this process the only server on the file.
 fn lock(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = PathBuf::from(name);
+    let lock = beside(path, ".lock");
     let file = open_private(&lock).with_context(|| format!("cannot open {}", lock.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -184,21 +202,27 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
+fn prepare(connection: &mut Connection) -> Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     // What was deleted is overwritten, also in the file.
     connection.pragma_update(None, "secure_delete", "ON")?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        0 => connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-            ))
-            .context("cannot make the tables"),
-        VERSION => Ok(()),
+    bring_up_to_date(connection)
+}
+
+/// One transaction, so that of two processes that open an old file one does it.
+fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let upgrade = match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        0 => "",
+        1 => UPGRADE_1,
+        VERSION => return Ok(()),
         other => bail!("it has schema version {other}, this program knows {VERSION}: move it away"),
-    }
+    };
+    tx.execute_batch(&format!("{upgrade} {SCHEMA}"))
+        .context("cannot make the tables")?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    Ok(tx.commit()?)
 }

@@ -3,10 +3,15 @@
 
 mod authorize;
 mod clients;
+mod embedded;
+mod end_session;
 pub(crate) mod harness;
 mod limits;
+mod manage;
 mod metadata;
 mod refresh;
+mod sign_in;
 mod state;
 mod token;
 mod tokens;
+mod withdrawal;

@@ -70,6 +70,7 @@ struct Context {
     now: i64,
     access_ttl: i64,
     refresh_ttl: i64,
+    grant_ttl: i64,
     grace: i64,
 }
 
@@ -89,8 +90,18 @@ impl Context {
             now: state.now(),
             access_ttl: settings.access_ttl,
             refresh_ttl: settings.refresh_ttl,
+            grant_ttl: settings.grant_ttl,
             grace: settings.refresh_grace,
         }
+    }
+
+    /// Until when a refresh token that is issued now may be used, under a grant of that age: a
+    /// while after its last use, and not for ever.
+    fn refresh_until(
+        &self,
+        granted_at: i64,
+    ) -> i64 {
+        (self.now + self.refresh_ttl).min(granted_at + self.grant_ttl)
     }
 
     /// Those of the grant's resources that this request asks for; all of them where it asks for
@@ -112,15 +123,22 @@ impl Context {
             .ok_or(Refused::Target("The grant does not cover that resource."))
     }
 
-    /// The user as of now, and which scopes their role now permits.
+    /// The user as of now, and which scopes their role now permits. `credential` is what the user
+    /// had signed in with.
     fn user(
         &self,
         username: &str,
+        credential: &str,
     ) -> Result<(Arc<User>, Scopes), Refused> {
         let user = self
             .users
             .get(username)
             .ok_or(Refused::Grant("The user of this grant no longer exists."))?;
+        if user.credential != credential {
+            return Err(Refused::Grant(
+                "The user's password has changed since; the user has to sign in again.",
+            ));
+        }
         let permitted = scopes::permitted(&user.roles);
         Ok((user, permitted))
     }

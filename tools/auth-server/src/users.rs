@@ -1,8 +1,7 @@
 //! Who can sign in: the demo users, or a TOML file with argon2 hashes and roles.
 //!
-//! Passwords are short and guessable, so they are hashed with Argon2id (RFC 9106), which is slow
-//! and wants memory. A wrong password and an unknown user cost the same work and get the same
-//! answer, or the login page would tell strangers which names exist.
+//! A wrong password and an unknown user cost the same work and get the same answer, or the login
+//! page would tell strangers which names exist.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,17 +9,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::ensure;
-use argon2::Argon2;
-use argon2::PasswordHasher;
-use argon2::PasswordVerifier;
-use argon2::password_hash::phc::PasswordHash;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
-/// Each verification takes 19 MiB; more at once than this would only be slower.
-const PARALLEL_HASHES: usize = 4;
+use crate::passwords;
+use crate::passwords::Checker;
+use crate::secret;
+use crate::text;
+
+/// Passwords checked at once; more would only be slower, and take 19 MiB each.
+const PARALLEL_CHECKS: usize = 4;
 
 /// Name and role of the demo users. The password of each is its name.
 pub(crate) const DEMO: &[(&str, &str)] = &[
@@ -42,6 +40,10 @@ pub(crate) struct User {
     password_hash: String,
     #[serde(default)]
     pub(crate) roles: Vec<String>,
+    /// Digest of what the user signs in with. Sessions and grants remember it and end when it is
+    /// another one: a new password locks out whoever knew the old one.
+    #[serde(skip)]
+    pub(crate) credential: String,
 }
 
 impl User {
@@ -60,9 +62,9 @@ struct File {
 /// All users, and the gate through which passwords are checked.
 pub(crate) struct Users {
     by_name: HashMap<String, Arc<User>>,
-    /// Verified against when the name is unknown, so that both cases take the same time.
+    /// Checked when the name is unknown, so that both cases take the same time.
     decoy: String,
-    gate: Arc<Semaphore>,
+    checker: Checker,
 }
 
 impl Users {
@@ -72,13 +74,14 @@ impl Users {
             Some(path) => read(path).with_context(|| format!("--users {}", path.display()))?,
             None => demo()?,
         };
+        let hashes = users.iter().map(|user| user.password_hash.as_str());
         Ok(Self {
+            decoy: passwords::decoy(hashes)?,
+            checker: Checker::new(PARALLEL_CHECKS),
             by_name: users
                 .into_iter()
                 .map(|user| (user.username.clone(), Arc::new(user)))
                 .collect(),
-            decoy: hash(&crate::secret::random())?,
-            gate: Arc::new(Semaphore::new(PARALLEL_HASHES)),
         })
     }
 
@@ -97,60 +100,10 @@ impl Users {
         password: &str,
     ) -> Option<Arc<User>> {
         let user = self.get(username);
-        let hash = user
-            .as_ref()
-            .map_or(&self.decoy, |user| &user.password_hash);
-        let matches = self.matches(hash, password).await;
+        let hash = user.as_ref().map_or(&self.decoy, |user| &user.password_hash);
+        let matches = self.checker.matches(hash, password).await;
         user.filter(|_| matches)
     }
-
-    /// Checks a password against an argon2 hash, a few at a time and off the async threads.
-    pub(crate) async fn matches(
-        &self,
-        hash: &str,
-        password: &str,
-    ) -> bool {
-        let permit = self.gate.clone().acquire_owned().await;
-        let (hash, password) = (hash.to_owned(), password.to_owned());
-        let check = move || {
-            let _held = permit;
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok()
-            })
-        };
-        tokio::task::spawn_blocking(check).await.unwrap_or(false)
-    }
-}
-
-/// Argon2id with the parameters that OWASP recommends (19 MiB, two passes), as a PHC string.
-pub(crate) fn hash(password: &str) -> Result<String> {
-    let hash = hasher()?
-        .hash_password(password.as_bytes())
-        .map_err(|error| anyhow!("cannot hash a password: {error}"))?;
-    Ok(hash.to_string())
-}
-
-#[cfg(not(test))]
-fn hasher() -> Result<Argon2<'static>> {
-    Ok(Argon2::default())
-}
-
-/// Tests sign in hundreds of times, and guess nothing: one pass over 8 KiB will do.
-#[cfg(test)]
-fn hasher() -> Result<Argon2<'static>> {
-    let params = argon2::Params::new(8, 1, 1, None).map_err(|error| anyhow!("{error}"))?;
-    Ok(Argon2::new(
-        argon2::Algorithm::Argon2id,
-        argon2::Version::V0x13,
-        params,
-    ))
-}
-
-/// Whether the text is a hash that [`Users::matches`] can check.
-pub(crate) fn is_hash(text: &str) -> bool {
-    text.starts_with("$argon2") && PasswordHash::new(text).is_ok()
 }
 
 fn demo() -> Result<Vec<User>> {
@@ -159,8 +112,10 @@ fn demo() -> Result<Vec<User>> {
             Ok(User {
                 username: (*name).to_owned(),
                 name: None,
-                password_hash: hash(name)?,
+                password_hash: passwords::hash(name)?,
                 roles: vec![(*role).to_owned()],
+                // Their hashes are made at every start, their passwords never change.
+                credential: secret::sha256(&format!("demo {name}")),
             })
         })
         .collect()
@@ -168,22 +123,28 @@ fn demo() -> Result<Vec<User>> {
 
 fn read(path: &Path) -> Result<Vec<User>> {
     let text = std::fs::read_to_string(path).context("cannot read the file")?;
-    let file: File = toml::from_str(&text).context("cannot read the users in it")?;
+    let mut file: File = toml::from_str(&text).context("cannot read the users in it")?;
     ensure!(!file.users.is_empty(), "holds no [[users]]");
     let mut seen = std::collections::HashSet::new();
-    for user in &file.users {
+    for user in &mut file.users {
         ensure!(!user.username.is_empty(), "a user has an empty username");
         ensure!(
-            is_hash(&user.password_hash),
+            user.username.chars().all(text::is_visible),
+            "the username {:?} holds a character that cannot be seen",
+            user.username
+        );
+        ensure!(
+            passwords::is_hash(&user.password_hash),
             "the password_hash of {:?} is not an argon2 hash: make one with \
              `cargo run -p auth-server -- hash-password`",
             user.username
         );
         ensure!(
-            seen.insert(&user.username),
+            seen.insert(user.username.clone()),
             "{:?} is there twice",
             user.username
         );
+        user.credential = secret::sha256(&user.password_hash);
     }
     Ok(file.users)
 }

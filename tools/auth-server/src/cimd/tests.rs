@@ -211,10 +211,7 @@ impl Site {
             hits.fetch_add(1, Ordering::Relaxed);
             let canned = answer.lock().unwrap().clone();
             let headers = axum::http::HeaderMap::from_iter(
-                canned
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| (name, value.parse().unwrap())),
+                canned.headers.into_iter().map(|(name, value)| (name, value.parse().unwrap())),
             );
             std::future::ready((canned.status, headers, canned.body))
         };
@@ -315,11 +312,7 @@ async fn answers_that_are_not_a_plain_small_document_are_refused() {
         |canned| canned.headers = vec![(header::CONTENT_TYPE, "text/html".into())],
         |canned| canned.body = "[]".into(),
         |canned| canned.body = "{".into(),
-        |canned| {
-            canned
-                .body
-                .insert_str(1, &format!("\"pad\": \"{}\",", "x".repeat(6000)))
-        },
+        |canned| canned.body.insert_str(1, &format!("\"pad\": \"{}\",", "x".repeat(6000))),
     ]
     .into_iter()
     .enumerate()
@@ -327,10 +320,7 @@ async fn answers_that_are_not_a_plain_small_document_are_refused() {
         let site = Site::start().await;
         site.change(change);
         let browser = Browser::signed_in(&server, "alice", &site.id).await;
-        browser
-            .open(&server, &request(&site.id, &[]))
-            .await
-            .assert_page(400);
+        browser.open(&server, &request(&site.id, &[])).await.assert_page(400);
         assert_eq!(site.hits(), 1, "case {number}: a redirect was followed");
     }
 }
@@ -352,16 +342,10 @@ async fn nobody_is_redirected_to_a_uri_that_the_document_does_not_name() {
 async fn without_the_flag_a_document_on_this_machine_is_refused() {
     let (server, site) = (Server::new(), Site::start().await);
     let query = request(&site.id, &[]);
-    Browser::default()
-        .open(&server, &query)
-        .await
-        .assert_page(400);
+    Browser::default().open(&server, &query).await.assert_page(400);
     let secure = site.id.replace("http:", "https:");
     let browser = Browser::signed_in(&server, "alice", &server.register().await).await;
-    browser
-        .open(&server, &request(&secure, &[]))
-        .await
-        .assert_page(400);
+    browser.open(&server, &request(&secure, &[])).await.assert_page(400);
     assert_eq!(site.hits(), 0);
 }
 
@@ -409,4 +393,43 @@ async fn one_user_cannot_have_documents_fetched_without_end() {
     refused.assert_page(429);
     assert_eq!(refused.header("retry-after"), "60");
     assert_eq!(site.hits(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_documents_of_one_user_keep_nobody_else_waiting() {
+    let (server, site) = (Arc::new(server()), Site::start().await);
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let bob = Arc::new(Browser::signed_in(&server, "bob", &site.id).await);
+    let alice = Browser::signed_in(&server, "alice", &site.id).await;
+    let mut slow = Vec::new();
+    for at in 0..12 {
+        let (server, bob) = (server.clone(), bob.clone());
+        let id = format!("http://127.0.0.1:{port}/{at}.json");
+        slow.push(tokio::spawn(async move {
+            bob.open(&server, &request(&id, &[])).await.status
+        }));
+    }
+    let page = alice.open(&server, &request(&site.id, &[])).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body_text().contains("Document client"));
+    let mut refused = 0;
+    for answer in slow {
+        refused += usize::from(answer.await.unwrap() == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(refused, 10, "two of his at once, the others do not wait");
+}
+
+#[tokio::test]
+async fn waiting_for_a_turn_counts_as_waiting() {
+    let mut documents = Documents::new(true);
+    documents.timeout = Duration::from_millis(50);
+    documents.gate = Semaphore::new(0);
+    let fetched = timeout(
+        Duration::from_secs(20),
+        fetch(&documents, "http://127.0.0.1:1/m.json"),
+    );
+    let Rejected(why) = fetched.await.expect("waits for ever").unwrap_err();
+    assert!(why.contains("did not arrive"), "{why}");
 }

@@ -10,11 +10,32 @@ use crate::clients::Client;
 use crate::clients::SecretHash;
 use crate::clients::Source;
 
-/// A stored client, and for a document the time until which the copy may be used.
+/// Seconds for which a client is left alone after a user came from it: time enough to sign in.
+const SIGNING_IN: i64 = 15 * 60;
+
+/// Seconds after which a registration goes that no user ever approved.
+const UNUSED_FOR: i64 = 86_400;
+
+/// Seconds after which a client goes that was approved once and has nothing alive.
+const IDLE_FOR: i64 = 90 * 86_400;
+
+/// A stored client, and what belongs to its kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) client: Client,
+    /// Of a document: until when the copy may be used.
     pub(crate) fresh_until: Option<i64>,
+    /// Of a registration that its client can manage.
+    pub(crate) managed: Option<Managed>,
+}
+
+/// What a client needs to read or delete its own registration (RFC 7592).
+#[derive(Clone, Debug)]
+pub(crate) struct Managed {
+    /// Hash of the registration access token.
+    pub(crate) access_hash: String,
+    /// What it was told of itself, as JSON, without secrets.
+    pub(crate) answer: String,
 }
 
 /// The stored client of that id.
@@ -23,7 +44,8 @@ pub(crate) fn find(
     id: &str,
 ) -> Result<Option<Stored>> {
     tx.query_row(
-        "SELECT id, source, metadata, secret_hash, fresh_until FROM clients WHERE id = ?1",
+        "SELECT id, source, metadata, secret_hash, fresh_until, access_hash, answer \
+         FROM clients WHERE id = ?1",
         [id],
         read,
     )
@@ -47,6 +69,17 @@ fn read(row: &Row<'_>) -> Result<Stored> {
             secret: row.get::<_, Option<String>>(3)?.map(SecretHash::Sha256),
         },
         fresh_until: row.get(4)?,
+        managed: managed(row.get(5)?, row.get(6)?),
+    })
+}
+
+fn managed(
+    access_hash: Option<String>,
+    answer: Option<String>,
+) -> Option<Managed> {
+    Some(Managed {
+        access_hash: access_hash?,
+        answer: answer?,
     })
 }
 
@@ -67,8 +100,8 @@ pub(crate) fn put(
         Some(SecretHash::Argon2(_)) | None => None,
     };
     tx.execute(
-        "INSERT INTO clients (id, source, metadata, secret_hash, created_at, fresh_until) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+        "INSERT INTO clients (id, source, metadata, secret_hash, created_at, fresh_until, \
+         access_hash, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
          ON CONFLICT (id) DO UPDATE SET metadata = ?3, fresh_until = ?6",
         params![
             client.id,
@@ -77,13 +110,22 @@ pub(crate) fn put(
             secret_hash,
             now,
             stored.fresh_until,
+            stored.managed.as_ref().map(|managed| &managed.access_hash),
+            stored.managed.as_ref().map(|managed| &managed.answer),
         ],
     )?;
     Ok(true)
 }
 
+/// Without a grant in force and without a code that waits to be redeemed. `?1` is the time.
+const NOTHING_ALIVE: &str = "NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = c.id \
+     AND g.revoked_at IS NULL AND g.expires_at > ?1) \
+     AND NOT EXISTS (SELECT 1 FROM codes k WHERE k.client_id = c.id \
+     AND k.grant_id IS NULL AND k.expires_at > ?1)";
+
 /// Evicts until one more fits: never-used clients first, oldest first; then the least recently
-/// used one; never one that a code or a grant still depends on.
+/// used one. Never one that a code or a grant still depends on, and never one whose user may be
+/// signing in right now.
 fn make_room(
     tx: &Transaction<'_>,
     id: &str,
@@ -97,16 +139,39 @@ fn make_room(
     if surplus <= 0 {
         return Ok(true);
     }
-    let evicted = tx.execute(
-        "DELETE FROM clients WHERE id IN (SELECT id FROM clients c WHERE id <> ?1 \
-         AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = c.id \
-             AND g.revoked_at IS NULL AND g.expires_at > ?2) \
-         AND NOT EXISTS (SELECT 1 FROM codes k WHERE k.client_id = c.id \
-             AND k.grant_id IS NULL AND k.expires_at > ?2) \
-         ORDER BY used_at IS NOT NULL, used_at, created_at, rowid LIMIT ?3)",
-        params![id, now, surplus],
-    )?;
+    let sql = format!(
+        "DELETE FROM clients WHERE id IN (SELECT id FROM clients c WHERE id <> ?2 \
+         AND {NOTHING_ALIVE} AND coalesce(seen_at, 0) <= ?3 \
+         ORDER BY used_at IS NOT NULL, used_at, created_at, rowid LIMIT ?4)"
+    );
+    let evicted = tx.execute(&sql, params![now, id, now - SIGNING_IN, surplus])?;
     Ok(i64::try_from(evicted).is_ok_and(|evicted| evicted >= surplus))
+}
+
+/// Deletes clients that nobody has used for long: they register again when they need to.
+pub(crate) fn clean_up(
+    tx: &Transaction<'_>,
+    now: i64,
+) -> Result<()> {
+    let sql = format!(
+        "DELETE FROM clients WHERE id IN (SELECT id FROM clients c WHERE {NOTHING_ALIVE} \
+         AND max(created_at, coalesce(used_at, 0), coalesce(seen_at, 0)) \
+             <= CASE WHEN used_at IS NULL THEN ?2 ELSE ?3 END)"
+    );
+    tx.execute(&sql, params![now, now - UNUSED_FOR, now - IDLE_FOR]).map(drop)
+}
+
+/// Notes that a user came from the client, once a minute at most: this is called for every page.
+pub(crate) fn seen(
+    tx: &Transaction<'_>,
+    id: &str,
+    now: i64,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE clients SET seen_at = ?2 WHERE id = ?1 AND coalesce(seen_at, 0) <= ?2 - 60",
+        params![id, now],
+    )
+    .map(drop)
 }
 
 /// Notes that a user approved the client.

@@ -15,6 +15,10 @@ pub(crate) struct Code {
     pub(crate) code_hash: String,
     pub(crate) client_id: String,
     pub(crate) username: String,
+    /// As in [`Grant`](crate::store::grants::Grant).
+    pub(crate) credential: String,
+    /// The session in which it was approved.
+    pub(crate) sid: String,
     pub(crate) redirect_uri: String,
     pub(crate) redirect_given: bool,
     pub(crate) challenge: String,
@@ -33,13 +37,15 @@ pub(crate) fn insert(
     code: &Code,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO codes (code_hash, client_id, username, redirect_uri, redirect_given, \
-         challenge, scope, resources, nonce, signed_in_at, expires_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO codes (code_hash, client_id, username, credential, sid, redirect_uri, \
+         redirect_given, challenge, scope, resources, nonce, signed_in_at, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             code.code_hash,
             code.client_id,
             code.username,
+            code.credential,
+            code.sid,
             code.redirect_uri,
             code.redirect_given,
             code.challenge,
@@ -59,8 +65,9 @@ pub(crate) fn find(
     code_hash: &str,
 ) -> Result<Option<Code>> {
     tx.query_row(
-        "SELECT code_hash, client_id, username, redirect_uri, redirect_given, challenge, scope, \
-         resources, nonce, signed_in_at, expires_at, grant_id FROM codes WHERE code_hash = ?1",
+        "SELECT code_hash, client_id, username, credential, sid, redirect_uri, \
+         redirect_given, challenge, scope, resources, nonce, signed_in_at, expires_at, grant_id \
+         FROM codes WHERE code_hash = ?1",
         [code_hash],
         read,
     )
@@ -72,15 +79,17 @@ fn read(row: &Row<'_>) -> Result<Code> {
         code_hash: row.get(0)?,
         client_id: row.get(1)?,
         username: row.get(2)?,
-        redirect_uri: row.get(3)?,
-        redirect_given: row.get(4)?,
-        challenge: row.get(5)?,
-        scope: row.get(6)?,
-        resources: from_json(&row.get::<_, String>(7)?),
-        nonce: row.get(8)?,
-        signed_in_at: row.get(9)?,
-        expires_at: row.get(10)?,
-        grant_id: row.get(11)?,
+        credential: row.get(3)?,
+        sid: row.get(4)?,
+        redirect_uri: row.get(5)?,
+        redirect_given: row.get(6)?,
+        challenge: row.get(7)?,
+        scope: row.get(8)?,
+        resources: from_json(&row.get::<_, String>(9)?),
+        nonce: row.get(10)?,
+        signed_in_at: row.get(11)?,
+        expires_at: row.get(12)?,
+        grant_id: row.get(13)?,
     })
 }
 

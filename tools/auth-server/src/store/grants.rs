@@ -12,38 +12,48 @@ pub(crate) struct Grant {
     pub(crate) id: String,
     pub(crate) client_id: String,
     pub(crate) username: String,
+    /// Digest of what the user had signed in with: the grant ends when that changes.
+    pub(crate) credential: String,
     pub(crate) scope: String,
     pub(crate) resources: Vec<String>,
+    pub(crate) created_at: i64,
     pub(crate) revoked: bool,
 }
 
-/// A refresh token with its grant.
+/// A chain of refresh tokens with its grant.
 #[derive(Clone, Debug)]
-pub(crate) struct Refresh {
+pub(crate) struct Chain {
     pub(crate) grant: Grant,
-    pub(crate) expires_at: i64,
+    /// Hash of the newest token.
+    pub(crate) token_hash: String,
+    /// Hash of the token before, once there is one.
+    pub(crate) replaced_hash: Option<String>,
     pub(crate) rotated_at: Option<i64>,
-    /// Whether the token that replaced it has been used in its turn.
-    pub(crate) successor_used: bool,
+    pub(crate) expires_at: i64,
 }
 
 /// An access token with its grant.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     pub(crate) client_id: String,
+    pub(crate) username: String,
+    pub(crate) credential: String,
     pub(crate) revoked: bool,
 }
 
-const GRANT: &str = "g.id, g.client_id, g.username, g.scope, g.resources, g.revoked_at IS NOT NULL";
+const GRANT: &str = "g.id, g.client_id, g.username, g.credential, g.scope, g.resources, \
+                     g.created_at, g.revoked_at IS NOT NULL";
 
 fn read_grant(row: &Row<'_>) -> Result<Grant> {
     Ok(Grant {
         id: row.get(0)?,
         client_id: row.get(1)?,
         username: row.get(2)?,
-        scope: row.get(3)?,
-        resources: from_json(&row.get::<_, String>(4)?),
-        revoked: row.get(5)?,
+        credential: row.get(3)?,
+        scope: row.get(4)?,
+        resources: from_json(&row.get::<_, String>(5)?),
+        created_at: row.get(6)?,
+        revoked: row.get(7)?,
     })
 }
 
@@ -51,18 +61,18 @@ fn read_grant(row: &Row<'_>) -> Result<Grant> {
 pub(crate) fn insert(
     tx: &Transaction<'_>,
     grant: &Grant,
-    now: i64,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO grants (id, client_id, username, scope, resources, created_at, expires_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO grants (id, client_id, username, credential, scope, resources, created_at, \
+         expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
         params![
             grant.id,
             grant.client_id,
             grant.username,
+            grant.credential,
             grant.scope,
             to_json(&grant.resources),
-            now,
+            grant.created_at,
         ],
     )
     .map(drop)
@@ -109,54 +119,56 @@ pub(crate) fn insert_access(
     .map(drop)
 }
 
-/// Remembers a refresh token. Parallel refreshes derive the same successor, so it may be known.
-pub(crate) fn insert_refresh(
+/// Begins a chain of refresh tokens.
+pub(crate) fn insert_chain(
     tx: &Transaction<'_>,
-    token_hash: &str,
     grant_id: &str,
+    handle_hash: &str,
+    token_hash: &str,
     expires_at: i64,
 ) -> Result<()> {
     extend(tx, grant_id, expires_at)?;
     tx.execute(
-        "INSERT OR IGNORE INTO refresh_tokens (token_hash, grant_id, expires_at) \
-         VALUES (?1, ?2, ?3)",
-        params![token_hash, grant_id, expires_at],
+        "INSERT INTO refresh_tokens (grant_id, handle_hash, token_hash, expires_at) \
+         VALUES (?1, ?2, ?3, ?4)",
+        params![grant_id, handle_hash, token_hash, expires_at],
     )
     .map(drop)
 }
 
-/// Notes that a refresh token was replaced. Only the first time counts: the grace runs from there.
+/// Puts a successor in the place of the newest token; the one before that is forgotten.
 pub(crate) fn rotate(
     tx: &Transaction<'_>,
-    token_hash: &str,
+    grant_id: &str,
     successor_hash: &str,
     now: i64,
+    expires_at: i64,
 ) -> Result<()> {
+    extend(tx, grant_id, expires_at)?;
     tx.execute(
-        "UPDATE refresh_tokens SET rotated_at = ?3, successor_hash = ?2 \
-         WHERE token_hash = ?1 AND rotated_at IS NULL",
-        params![token_hash, successor_hash, now],
+        "UPDATE refresh_tokens SET replaced_hash = token_hash, token_hash = ?2, rotated_at = ?3, \
+         expires_at = ?4 WHERE grant_id = ?1",
+        params![grant_id, successor_hash, now, expires_at],
     )
     .map(drop)
 }
 
-/// The refresh token with its grant, whatever state they are in.
-pub(crate) fn find_refresh(
+/// The chain of that handle with its grant, whatever state they are in.
+pub(crate) fn find_chain(
     tx: &Transaction<'_>,
-    token_hash: &str,
-) -> Result<Option<Refresh>> {
+    handle_hash: &str,
+) -> Result<Option<Chain>> {
     let sql = format!(
-        "SELECT {GRANT}, r.expires_at, r.rotated_at, s.rotated_at IS NOT NULL \
-         FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id \
-         LEFT JOIN refresh_tokens s ON s.token_hash = r.successor_hash \
-         WHERE r.token_hash = ?1"
+        "SELECT {GRANT}, r.token_hash, r.replaced_hash, r.rotated_at, r.expires_at \
+         FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.handle_hash = ?1"
     );
-    tx.query_row(&sql, [token_hash], |row| {
-        Ok(Refresh {
+    tx.query_row(&sql, [handle_hash], |row| {
+        Ok(Chain {
             grant: read_grant(row)?,
-            expires_at: row.get(6)?,
-            rotated_at: row.get(7)?,
-            successor_used: row.get(8)?,
+            token_hash: row.get(8)?,
+            replaced_hash: row.get(9)?,
+            rotated_at: row.get(10)?,
+            expires_at: row.get(11)?,
         })
     })
     .optional()
@@ -168,13 +180,16 @@ pub(crate) fn find_access(
     jti: &str,
 ) -> Result<Option<Access>> {
     tx.query_row(
-        "SELECT g.client_id, a.revoked_at IS NOT NULL OR g.revoked_at IS NOT NULL \
+        "SELECT g.client_id, g.username, g.credential, \
+         a.revoked_at IS NOT NULL OR g.revoked_at IS NOT NULL \
          FROM access_tokens a JOIN grants g ON g.id = a.grant_id WHERE a.jti = ?1",
         [jti],
         |row| {
             Ok(Access {
                 client_id: row.get(0)?,
-                revoked: row.get(1)?,
+                username: row.get(1)?,
+                credential: row.get(2)?,
+                revoked: row.get(3)?,
             })
         },
     )

@@ -13,13 +13,18 @@ CREATE TABLE IF NOT EXISTS clients (
     secret_hash TEXT,
     created_at  INTEGER NOT NULL,
     used_at     INTEGER,          -- last time a user approved it; never-used ones are evicted first
-    fresh_until INTEGER           -- documents: fetched again after this
+    fresh_until INTEGER,          -- documents: fetched again after this
+    seen_at     INTEGER,          -- last time a user came from it: it may be signing somebody in
+    answer      TEXT,             -- registrations: JSON, what the client was told of itself, no secrets
+    access_hash TEXT              -- registrations: of the token that reads and deletes this one
 ) STRICT;
 
 -- Browsers that are signed in.
 CREATE TABLE IF NOT EXISTS sessions (
     id_hash      TEXT PRIMARY KEY,
+    sid          TEXT NOT NULL UNIQUE,  -- its name in ID tokens; opens nothing
     username     TEXT NOT NULL,
+    credential   TEXT NOT NULL,   -- digest of what the user signed in with: ends with the password
     signed_in_at INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL
 ) STRICT;
@@ -30,6 +35,7 @@ CREATE TABLE IF NOT EXISTS grants (
     id         TEXT PRIMARY KEY,
     client_id  TEXT NOT NULL,
     username   TEXT NOT NULL,
+    credential TEXT NOT NULL,     -- as in sessions
     scope      TEXT NOT NULL,
     resources  TEXT NOT NULL,     -- JSON array
     created_at INTEGER NOT NULL,
@@ -37,6 +43,7 @@ CREATE TABLE IF NOT EXISTS grants (
     revoked_at INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS grants_by_client ON grants (client_id);
+CREATE INDEX IF NOT EXISTS grants_by_user ON grants (username);
 
 -- A code is redeemed when it has a grant. The row stays as long as that grant, so that a second
 -- use is recognised and revokes it.
@@ -44,6 +51,8 @@ CREATE TABLE IF NOT EXISTS codes (
     code_hash      TEXT PRIMARY KEY,
     client_id      TEXT NOT NULL,
     username       TEXT NOT NULL,
+    credential     TEXT NOT NULL,     -- as in sessions
+    sid            TEXT NOT NULL,     -- of the session in which it was approved
     redirect_uri   TEXT NOT NULL,
     redirect_given INTEGER NOT NULL,  -- 1 if the request named it: then the token request must too
     challenge      TEXT NOT NULL,
@@ -56,15 +65,16 @@ CREATE TABLE IF NOT EXISTS codes (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS codes_by_grant ON codes (grant_id);
 
--- A rotated token stays, with the hash of its successor, so that reuse is recognised.
+-- One chain of refresh tokens for each grant that has any. All tokens of a chain begin with the
+-- same handle, so an old one is recognised without a row of its own.
 CREATE TABLE IF NOT EXISTS refresh_tokens (
-    token_hash     TEXT PRIMARY KEY,
-    grant_id       TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
-    expires_at     INTEGER NOT NULL,
-    rotated_at     INTEGER,
-    successor_hash TEXT
+    grant_id      TEXT PRIMARY KEY REFERENCES grants (id) ON DELETE CASCADE,
+    handle_hash   TEXT NOT NULL UNIQUE,
+    token_hash    TEXT NOT NULL,      -- the newest
+    replaced_hash TEXT,               -- the one before, which works for the grace period
+    rotated_at    INTEGER,            -- when that one was replaced
+    expires_at    INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS refresh_tokens_by_grant ON refresh_tokens (grant_id);
 
 -- Access tokens are JWTs and need no row to be valid; the row ties a `jti` to its grant, so that
 -- introspection and userinfo know what was revoked.

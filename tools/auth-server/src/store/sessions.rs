@@ -8,7 +8,11 @@ use rusqlite::params;
 /// A session as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
+    /// Its name in ID tokens.
+    pub(crate) sid: String,
     pub(crate) username: String,
+    /// As in [`Grant`](crate::store::grants::Grant).
+    pub(crate) credential: String,
     pub(crate) signed_in_at: i64,
 }
 
@@ -16,13 +20,20 @@ pub(crate) struct Row {
 pub(crate) fn insert(
     tx: &Transaction<'_>,
     id_hash: &str,
-    username: &str,
-    now: i64,
+    session: &Row,
     expires_at: i64,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO sessions (id_hash, username, signed_in_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![id_hash, username, now, expires_at],
+        "INSERT INTO sessions (id_hash, sid, username, credential, signed_in_at, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            id_hash,
+            session.sid,
+            session.username,
+            session.credential,
+            session.signed_in_at,
+            expires_at,
+        ],
     )
     .map(drop)
 }
@@ -34,25 +45,52 @@ pub(crate) fn find(
     now: i64,
 ) -> Result<Option<Row>> {
     tx.query_row(
-        "SELECT username, signed_in_at FROM sessions WHERE id_hash = ?1 AND expires_at > ?2",
+        "SELECT sid, username, credential, signed_in_at FROM sessions \
+         WHERE id_hash = ?1 AND expires_at > ?2",
         params![id_hash, now],
-        |row| {
-            Ok(Row {
-                username: row.get(0)?,
-                signed_in_at: row.get(1)?,
-            })
-        },
+        read,
     )
     .optional()
 }
 
+/// The session of that name, unless it has expired.
+pub(crate) fn find_by_sid(
+    tx: &Transaction<'_>,
+    sid: &str,
+    now: i64,
+) -> Result<Option<Row>> {
+    tx.query_row(
+        "SELECT sid, username, credential, signed_in_at FROM sessions \
+         WHERE sid = ?1 AND expires_at > ?2",
+        params![sid, now],
+        read,
+    )
+    .optional()
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Row> {
+    Ok(Row {
+        sid: row.get(0)?,
+        username: row.get(1)?,
+        credential: row.get(2)?,
+        signed_in_at: row.get(3)?,
+    })
+}
+
 /// Forgets a session: the user signed out.
+pub(crate) fn delete_by_sid(
+    tx: &Transaction<'_>,
+    sid: &str,
+) -> Result<()> {
+    tx.execute("DELETE FROM sessions WHERE sid = ?1", [sid]).map(drop)
+}
+
+/// Forgets the session of a browser that gets another one.
 pub(crate) fn delete(
     tx: &Transaction<'_>,
     id_hash: &str,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash]).map(drop)
 }
 
 /// Deletes the expired ones.
@@ -60,6 +98,5 @@ pub(crate) fn clean_up(
     tx: &Transaction<'_>,
     now: i64,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now]).map(drop)
 }

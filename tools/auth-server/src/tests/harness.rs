@@ -79,7 +79,7 @@ impl Server {
     ) -> Self {
         let state = open_at(&dir, &flags, now).unwrap();
         Self {
-            app: app(state.clone()),
+            app: app(&state),
             state,
             dir,
             flags,
@@ -98,6 +98,15 @@ impl Server {
         drop(old);
         drop(state);
         Self::start_at(dir, flags, now)
+    }
+
+    /// The same with more flags.
+    pub(crate) fn restart_with(
+        mut self,
+        flags: &[&str],
+    ) -> Self {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.restart()
     }
 
     pub(crate) fn advance(
@@ -126,8 +135,7 @@ impl Server {
         &self,
         path: &str,
     ) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn post_json(
@@ -215,8 +223,7 @@ impl Server {
         client_id: &str,
         code: &str,
     ) -> Answer {
-        self.post_form("/oauth/token", &code_form(client_id, code))
-            .await
+        self.post_form("/oauth/token", &code_form(client_id, code)).await
     }
 
     /// The whole flow; returns the token answer.
@@ -271,21 +278,16 @@ pub(crate) fn settings(
     flags: &[String],
 ) -> Settings {
     let path = dir.path().display().to_string();
-    let mut all: Vec<String> = [
-        "test",
-        "--keys-dir",
-        "{dir}/keys",
-        "--data",
-        "{dir}/state.db",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let given = |name: &str| flags.iter().any(|flag| flag.starts_with(name));
-    if !given("--issuer") {
-        all.extend(["--issuer".to_owned(), ISSUER.to_owned()]);
-    }
-    if !given("--resource") {
-        all.extend(["--resource".to_owned(), RESOURCE.to_owned()]);
+    let mut all = vec!["test".to_owned()];
+    for (name, default) in [
+        ("--keys-dir", "{dir}/keys"),
+        ("--data", "{dir}/state.db"),
+        ("--issuer", ISSUER),
+        ("--resource", RESOURCE),
+    ] {
+        if !flags.iter().any(|flag| flag.starts_with(name)) {
+            all.extend([name.to_owned(), default.to_owned()]);
+        }
     }
     all.extend_from_slice(flags);
     let all = all.iter().map(|flag| flag.replace("{dir}", &path));
@@ -314,9 +316,7 @@ pub(crate) fn form_request(
 }
 
 pub(crate) fn encode(form: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 
 pub(crate) fn code_form<'a>(
@@ -461,10 +461,7 @@ pub(crate) fn hidden(
     name: &str,
 ) -> String {
     let marker = format!(r#"name="{name}" value=""#);
-    let after = page
-        .split_once(&marker)
-        .unwrap_or_else(|| panic!("no {name} in {page}"))
-        .1;
+    let after = page.split_once(&marker).unwrap_or_else(|| panic!("no {name} in {page}")).1;
     let value = after.split('"').next().unwrap();
     [
         ("&#38;", "&"),
@@ -491,6 +488,17 @@ impl Browser {
         client_id: &str,
     ) -> Self {
         Self::signed_in_at(server, user, client_id, RESOURCE).await
+    }
+
+    /// One that somebody has given a cookie.
+    pub(crate) fn with_cookie(
+        name: &str,
+        value: &str,
+    ) -> Self {
+        let cookies = HashMap::from([(name.to_owned(), value.to_owned())]);
+        Self {
+            cookies: Mutex::new(cookies),
+        }
     }
 
     pub(crate) async fn signed_in_at(
@@ -580,8 +588,7 @@ impl Browser {
             ("request", &hidden(&page, "request")),
             ("csrf", &hidden(&page, "csrf")),
         ];
-        self.send(server, form_request("/oauth/consent", &form))
-            .await
+        self.send(server, form_request("/oauth/consent", &form)).await
     }
 }
 
@@ -601,8 +608,6 @@ fn part(
 ) -> Value {
     use base64::Engine;
     let text = token.split('.').nth(index).unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(text)
-        .unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }

@@ -11,6 +11,9 @@ use http_body_util::channel::Channel;
 use serde_json::json;
 
 use super::harness::*;
+use crate::throttle::Key;
+use crate::throttle::MAX_KEYS;
+use crate::throttle::Throttle;
 
 #[tokio::test]
 async fn five_wrong_passwords_make_a_name_wait_half_a_minute() {
@@ -23,15 +26,11 @@ async fn five_wrong_passwords_make_a_name_wait_half_a_minute() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
     }
     // Even the right password waits, from any browser; other names do not.
-    let answer = Browser::default()
-        .sign_in(&server, &query, "alice", "alice")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "alice", "alice").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let wait: i64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
-    let bob = Browser::default()
-        .sign_in(&server, &query, "bob", "bob")
-        .await;
+    let bob = Browser::default().sign_in(&server, &query, "bob", "bob").await;
     assert_eq!(bob.status, StatusCode::SEE_OTHER);
     server.advance(30);
     let answer = browser.sign_in(&server, &query, "alice", "alice").await;
@@ -44,13 +43,9 @@ async fn unknown_names_are_throttled_in_the_same_way() {
     let client = server.register().await;
     let query = request(&client, &[]);
     for _ in 0..5 {
-        Browser::default()
-            .sign_in(&server, &query, "nobody", "x")
-            .await;
+        Browser::default().sign_in(&server, &query, "nobody", "x").await;
     }
-    let answer = Browser::default()
-        .sign_in(&server, &query, "nobody", "x")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "nobody", "x").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
@@ -61,13 +56,9 @@ async fn a_right_password_forgets_the_wrong_ones() {
     let query = request(&client, &[]);
     for _ in 0..3 {
         for _ in 0..4 {
-            Browser::default()
-                .sign_in(&server, &query, "alice", "wrong")
-                .await;
+            Browser::default().sign_in(&server, &query, "alice", "wrong").await;
         }
-        let answer = Browser::default()
-            .sign_in(&server, &query, "alice", "alice")
-            .await;
+        let answer = Browser::default().sign_in(&server, &query, "alice", "alice").await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
     }
 }
@@ -81,10 +72,7 @@ async fn parallel_guesses_get_no_more_than_five_either() {
     for _ in 0..20 {
         let (server, query) = (server.clone(), query.clone());
         tasks.push(tokio::spawn(async move {
-            Browser::default()
-                .sign_in(&server, &query, "alice", "wrong")
-                .await
-                .status
+            Browser::default().sign_in(&server, &query, "alice", "wrong").await.status
         }));
     }
     let mut looked_at = 0;
@@ -92,6 +80,18 @@ async fn parallel_guesses_get_no_more_than_five_either() {
         looked_at += usize::from(task.await.unwrap() == StatusCode::FORBIDDEN);
     }
     assert_eq!(looked_at, 5);
+}
+
+#[test]
+fn a_flood_of_names_keeps_new_names_waiting_and_no_known_browser() {
+    let throttle = Throttle::default();
+    for at in 0..MAX_KEYS {
+        throttle.attempt(&Key::name(&at.to_string()), 1000).unwrap();
+    }
+    assert_eq!(throttle.attempt(&Key::name("new"), 1000), Err(30));
+    assert_eq!(throttle.attempt(&Key::name("7"), 1000), Ok(()));
+    assert_eq!(throttle.attempt(&Key::browser("known"), 1000), Ok(()));
+    assert_eq!(throttle.attempt(&Key::name("new"), 1030), Ok(()));
 }
 
 #[tokio::test]
@@ -112,13 +112,9 @@ async fn logins_per_address_are_limited() {
     let client = server.register().await;
     let query = request(&client, &[]);
     for user in ["alice", "bob"] {
-        Browser::default()
-            .sign_in(&server, &query, user, user)
-            .await;
+        Browser::default().sign_in(&server, &query, user, user).await;
     }
-    let answer = Browser::default()
-        .sign_in(&server, &query, "admin", "admin")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "admin", "admin").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
@@ -179,10 +175,7 @@ async fn a_request_that_is_too_long_is_a_page() {
     let server = Server::new();
     let client = server.register().await;
     let query = request(&client, &[("state", &"x".repeat(7000))]);
-    server
-        .get(&format!("/oauth/authorize?{query}"))
-        .await
-        .assert_page(400);
+    server.get(&format!("/oauth/authorize?{query}")).await.assert_page(400);
 }
 
 #[tokio::test]
@@ -207,4 +200,30 @@ async fn a_body_that_never_ends_times_out_in_json() {
     let answer = tokio::time::timeout(Duration::from_secs(20), server.send(request)).await;
     let answer = answer.expect("there is no limit at all");
     answer.assert_error(408, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_without_waiting_for_it() {
+    let server = Server::with(&["--request-timeout", "1"]);
+    for (method, path) in [
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/register"),
+        ("POST", "/oauth/login"),
+        ("POST", "/oauth/introspect"),
+        ("GET", "/oauth/authorize"),
+        ("GET", "/health"),
+        ("PUT", "/nowhere"),
+    ] {
+        let (_open, body) = Channel::<Bytes>::new(1);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_LENGTH, "10000000000")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::new(body))
+            .unwrap();
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert_eq!(answer.json()["error"], "invalid_request");
+    }
 }

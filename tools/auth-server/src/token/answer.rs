@@ -10,6 +10,7 @@ use super::Context;
 use crate::audit;
 use crate::error::OAuthError;
 use crate::mint;
+use crate::refresh_token::RefreshToken;
 use crate::scopes;
 use crate::scopes::Scopes;
 use crate::secret;
@@ -32,6 +33,8 @@ pub(super) struct Issued {
 /// When and for which request the user signed in.
 pub(super) struct Login {
     pub(super) nonce: Option<String>,
+    /// Name of the session.
+    pub(super) sid: String,
     pub(super) signed_in_at: i64,
 }
 
@@ -79,6 +82,7 @@ impl Issued {
             client_id: &self.client_id,
             scopes: &self.entitlement.scopes,
             nonce: login.nonce.as_deref(),
+            sid: &login.sid,
             signed_in_at: login.signed_in_at,
             now: self.now,
             expires_at: self.expires_at,
@@ -115,7 +119,7 @@ pub(super) fn issue(
     context: &Context,
     grant_id: &str,
     entitlement: Entitlement,
-    refresh_token: Option<String>,
+    refresh_token: Option<RefreshToken>,
     login: Option<Login>,
 ) -> rusqlite::Result<Issued> {
     let jti = secret::random();
@@ -125,7 +129,7 @@ pub(super) fn issue(
         entitlement,
         client_id: context.client.id.clone(),
         jti,
-        refresh_token,
+        refresh_token: refresh_token.map(RefreshToken::into_text),
         login,
         now: context.now,
         expires_at,

@@ -12,6 +12,7 @@ use super::answer::issue;
 use super::run;
 use crate::error::OAuthError;
 use crate::params::Form;
+use crate::refresh_token::RefreshToken;
 use crate::scopes;
 use crate::secret;
 use crate::state::AppState;
@@ -90,7 +91,7 @@ impl PresentedCode {
             ));
         }
         let resources = context.resources(&code.resources)?;
-        let (user, permitted) = context.user(&code.username)?;
+        let (user, permitted) = context.user(&code.username, &code.credential)?;
         Ok(Entitlement {
             user,
             scopes: &scopes::known(&code.scope) & &permitted,
@@ -130,24 +131,44 @@ fn issue_first(
         id: secret::random(),
         client_id: code.client_id,
         username: code.username,
+        credential: code.credential,
         scope: code.scope,
         resources: code.resources,
+        created_at: context.now,
         revoked: false,
     };
-    store::grants::insert(tx, &grant, context.now)?;
+    store::grants::insert(tx, &grant)?;
     let redeemed = store::codes::redeem(tx, &code.code_hash, &grant.id, context.now)?;
     if !redeemed {
         // Cannot happen while transactions exclude each other; if it ever did, nothing is issued.
         return Err(rusqlite::Error::StatementChangedRows(0));
     }
-    let refresh_token = context.client.may_refresh().then(secret::random);
-    if let Some(token) = &refresh_token {
-        let expires_at = context.now + context.refresh_ttl;
-        store::grants::insert_refresh(tx, &secret::sha256(token), &grant.id, expires_at)?;
-    }
+    let refresh_token = if context.client.may_refresh() {
+        Some(begin_chain(tx, context, &grant)?)
+    } else {
+        None
+    };
     let login = entitlement.scopes.contains("openid").then_some(Login {
         nonce: code.nonce,
+        sid: code.sid,
         signed_in_at: code.signed_in_at,
     });
     issue(tx, context, &grant.id, entitlement, refresh_token, login)
+}
+
+fn begin_chain(
+    tx: &Transaction<'_>,
+    context: &Context,
+    grant: &Grant,
+) -> rusqlite::Result<RefreshToken> {
+    let token = RefreshToken::random();
+    let expires_at = context.refresh_until(grant.created_at);
+    store::grants::insert_chain(
+        tx,
+        &grant.id,
+        &token.handle_hash(),
+        &token.hash(),
+        expires_at,
+    )?;
+    Ok(token)
 }
