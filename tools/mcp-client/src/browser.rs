@@ -3,6 +3,10 @@
 //! The stand-in fills in plain login and consent pages, so that tests and workshops need no
 //! browser. It knows the user's password, which a client never may: that is why it is called
 //! Browser in the story, and why `--as` is for development only.
+//!
+//! It fills in forms where the login began and nowhere else. A redirect to another origin, such as a
+//! sign-in through an upstream provider, is followed by GET with the cookies of that origin alone,
+//! and leads on only where it asks nothing.
 
 use std::io::Write;
 use std::process::Command;
@@ -11,17 +15,20 @@ use std::process::Stdio;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
-use reqwest::header::SET_COOKIE;
+use anyhow::ensure;
 use url::Url;
 
-use crate::discovery;
 use crate::exchange::Note;
-use crate::exchange::Party;
+use crate::gate::jar::Jar;
+use crate::gate::sealed::Field;
+use crate::gate::sealed::Sealed;
+use crate::gate::secret::Secret;
+use crate::gate::trusted::Trusted;
 use crate::http::Http;
-use crate::http::Outgoing;
 use crate::http::Reply;
 use crate::page;
 use crate::page::Form;
+use crate::story;
 
 /// Login, consent and the redirects between them; more is a loop.
 const MAX_PAGES: usize = 12;
@@ -30,7 +37,7 @@ const MAX_PAGES: usize = 12;
 #[derive(Clone)]
 pub(crate) struct User {
     pub(crate) name: String,
-    password: String,
+    password: Secret,
 }
 
 impl std::str::FromStr for User {
@@ -40,7 +47,7 @@ impl std::str::FromStr for User {
         match text.split_once(':') {
             Some((name, password)) if !name.is_empty() => Ok(Self {
                 name: name.to_owned(),
-                password: password.to_owned(),
+                password: Secret::new(password),
             }),
             _ => Err("expected user:password".to_owned()),
         }
@@ -48,7 +55,8 @@ impl std::str::FromStr for User {
 }
 
 /// Opens the URL in the user's browser; where that is not possible, they have the printed URL.
-pub(crate) fn open(url: &str) {
+pub(crate) fn open(url: &Url) {
+    eprintln!("\nLog in in your browser. If it does not open, go to:\n\n{url}\n");
     let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {
@@ -58,7 +66,7 @@ pub(crate) fn open(url: &str) {
     };
     let started = Command::new(program)
         .args(arguments)
-        .arg(url)
+        .arg(url.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -71,174 +79,201 @@ pub(crate) fn open(url: &str) {
 }
 
 /// Asks for the URL that the browser ended up at.
-pub(crate) fn paste() -> Result<String> {
+pub(crate) fn paste(url: &Url) -> Result<String> {
+    eprintln!("\nOpen this address in any browser:\n\n{url}\n");
     eprint!("Log in there. The last page will not load: paste its address here: ");
     std::io::stderr().flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     let line = line.trim();
-    anyhow::ensure!(!line.is_empty(), "no address was pasted");
+    ensure!(!line.is_empty(), "no address was pasted");
     Ok(line.to_owned())
 }
 
 /// A stand-in for the browser. It keeps its cookies, so whoever signed in stays signed in.
 #[derive(Default)]
 pub(crate) struct Headless {
-    cookies: Vec<(String, String)>,
+    jar: Jar,
+}
+
+/// One login, or one logout: where it began, and who is doing it.
+struct Visit<'a> {
+    home: &'a Trusted,
+    user: Option<&'a User>,
     signed_in: bool,
-    /// Where the login began: the only place that may see the password.
-    origin: String,
 }
 
 impl Headless {
     /// Plays the browser up to the redirect to the client, which it returns without following it.
-    pub(crate) async fn play(
+    pub(crate) async fn log_in(
         &mut self,
         http: &mut Http,
-        url: &str,
+        request: &Trusted,
         redirect_uri: &str,
         user: &User,
     ) -> Result<String> {
-        let mut request = Outgoing::get(url);
-        let mut note = first_note();
-        self.signed_in = false;
-        self.origin = discovery::split(url).0.to_owned();
+        let mut visit = Visit {
+            home: request,
+            user: Some(user),
+            signed_in: false,
+        };
+        let mut at = request.url().clone();
+        let mut next = self.jar.get(&at)?;
+        let mut note = story::OPEN;
         for _ in 0..MAX_PAGES {
-            let from = request.url.clone();
-            let reply = http.send(note, self.with_cookies(request)).await?;
-            self.keep_cookies(&reply);
-            let location = reply.header("Location");
-            if location.starts_with(redirect_uri) {
-                return Ok(location);
+            let reply = http.send(note, next).await?;
+            self.jar.keep(&at, &reply);
+            if let Some(to) = redirect(&reply, &at)? {
+                if is_redirect_to(&to, redirect_uri) {
+                    return Ok(to.into());
+                }
+                next = self.jar.get(&to)?;
+                (at, note) = (to, story::FOLLOW);
+                continue;
             }
-            (request, note) = match reply.status {
-                300..400 => (
-                    Outgoing::get(Url::parse(&from)?.join(&location)?),
-                    follow_note(),
-                ),
-                _ => self.next(&reply, &from, user)?,
-            };
+            let form = visit.fill_in(&reply, &at)?;
+            next = form.post(&self.jar, visit.home)?;
+            (at, note) = (form.action, form.note);
         }
         bail!("the login pages lead nowhere: log in with a real browser, without --as")
     }
 
-    /// What the user does on a page.
-    fn next(
+    /// Ends the session at the authorization server: the page, and the button where it asks.
+    pub(crate) async fn log_out(
         &mut self,
-        reply: &Reply,
-        url: &str,
-        user: &User,
-    ) -> Result<(Outgoing, Note)> {
-        let forms = page::forms(&reply.body);
-        let page = page::summary(&reply.body);
-        let sign_in = forms.iter().find(|form| form.asks_password());
-        if let Some(form) = sign_in {
-            if self.signed_in {
-                bail!(
-                    "{} was not let in: wrong user name or password? {page}",
-                    user.name
-                );
+        http: &mut Http,
+        place: &Trusted,
+    ) -> Result<()> {
+        let mut visit = Visit {
+            home: place,
+            user: None,
+            signed_in: false,
+        };
+        let mut at = place.url().clone();
+        let mut next = self.jar.get(&at)?;
+        let mut pressed = false;
+        for _ in 0..MAX_PAGES {
+            let reply = http.send(story::QUIET, next).await?;
+            self.jar.keep(&at, &reply);
+            ensure!(reply.status < 400, "{}", reply.status_text());
+            if let Some(to) = redirect(&reply, &at)? {
+                next = self.jar.get(&to)?;
+                at = to;
+                continue;
             }
-            self.signed_in = true;
-            let action = Url::parse(url)?.join(&form.action)?;
-            if discovery::split(action.as_str()).0 != self.origin {
-                bail!(
-                    "the password is asked for elsewhere, at {action}: log in with a real browser"
-                );
+            if pressed || page::forms(&reply.body).is_empty() {
+                return Ok(());
             }
-            let fields = form.sign_in(&user.name, &user.password);
-            return Ok((post(form, url, &fields)?, sign_in_note(&user.name)));
+            let form = visit.fill_in(&reply, &at)?;
+            next = form.post(&self.jar, visit.home)?;
+            (at, pressed) = (form.action, true);
         }
-        let form = forms.first().with_context(|| {
-            format!(
-                "the authorization server answered {}: {page}",
-                reply.status_text()
-            )
-        })?;
-        Ok((post(form, url, &form.press_first())?, consent_note()))
+        bail!("the pages lead nowhere")
     }
+}
 
-    fn with_cookies(
+/// Where an answer redirects to, if it does.
+fn redirect(
+    reply: &Reply,
+    at: &Url,
+) -> Result<Option<Url>> {
+    let location = reply.header("Location");
+    if !(300..400).contains(&reply.status) || location.is_empty() {
+        return Ok(None);
+    }
+    let to = at
+        .join(&location)
+        .context("the authorization server redirects to no URL")?;
+    Ok(Some(to))
+}
+
+/// Whether a URL is the redirect URI with an answer in its query.
+fn is_redirect_to(
+    url: &Url,
+    redirect_uri: &str,
+) -> bool {
+    let mut plain = url.clone();
+    plain.set_query(None);
+    plain.set_fragment(None);
+    plain.as_str() == redirect_uri
+}
+
+/// A form as the user filled it in.
+struct Filled<'a> {
+    form: Form,
+    action: Url,
+    user: Option<&'a User>,
+    note: Note,
+}
+
+impl Filled<'_> {
+    fn post(
         &self,
-        request: Outgoing,
-    ) -> Outgoing {
-        let cookies = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        match cookies.collect::<Vec<_>>().join("; ") {
-            none if none.is_empty() => request,
-            cookies => request.header("Cookie", cookies),
-        }
+        jar: &Jar,
+        home: &Trusted,
+    ) -> Result<Sealed> {
+        let fields: Vec<(&str, Field<'_>)> = match self.user {
+            Some(user) => self.form.sign_in(&user.name, &user.password),
+            None => self.form.press_first(),
+        };
+        jar.post(home, &self.action, &fields)
     }
+}
 
-    fn keep_cookies(
+impl<'a> Visit<'a> {
+    /// What the user does on a page. Where the page is none of the place that the login began at,
+    /// nothing.
+    fn fill_in(
         &mut self,
         reply: &Reply,
-    ) {
-        for cookie in reply.headers.get_all(SET_COOKIE) {
-            let cookie = String::from_utf8_lossy(cookie.as_bytes());
-            let pair = cookie.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                self.cookies.retain(|(known, _)| known != name);
-                self.cookies.push((name.to_owned(), value.to_owned()));
-            }
+        at: &Url,
+    ) -> Result<Filled<'a>> {
+        let page = page::summary(&reply.body);
+        ensure!(
+            self.home.sibling(at.as_str()).is_some(),
+            "the login goes on elsewhere, and {at} asks for something: log in with a real browser, \
+             without --as"
+        );
+        let mut forms = page::forms(&reply.body);
+        let password = forms.iter().position(Form::asks_password);
+        if password.is_some() && self.signed_in {
+            let name = self.user.map_or("the user", |user| user.name.as_str());
+            bail!("{name} was not let in: wrong user name or password? {page}");
         }
+        let status = reply.status_text();
+        let nothing = || format!("the authorization server answered {status}: {page}");
+        ensure!(!forms.is_empty(), nothing());
+        let form = forms.swap_remove(password.unwrap_or(0));
+        let action = at.join(&form.action).with_context(nothing)?;
+        self.signed_in |= password.is_some();
+        let user = self.user.filter(|_| password.is_some());
+        let note = match user {
+            Some(user) => story::SIGN_IN.titled(format!("{} signs in", user.name)),
+            None => story::CONSENT,
+        };
+        self.check_action(&action, user.is_some())?;
+        Ok(Filled {
+            form,
+            action,
+            user,
+            note,
+        })
     }
-}
 
-fn post(
-    form: &Form,
-    page: &str,
-    fields: &[(String, String)],
-) -> Result<Outgoing> {
-    let action = Url::parse(page)?.join(&form.action)?;
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(a, b)| (a.as_str(), b.as_str()))
-        .collect();
-    Ok(Outgoing::form(action, &fields))
-}
-
-fn note(
-    title: &str,
-    why: &str,
-    clause: &str,
-) -> Note {
-    Note::to_server(title, why, clause).between(Party::Browser, Party::Issuer)
-}
-
-fn first_note() -> Note {
-    note(
-        "The browser opens the authorization URL",
-        "From here on the user deals with the authorization server alone; the client sees neither \
-         the page nor the password.",
-        "RFC 6749 section 4.1.1; OAuth 2.1 section 4.1.1",
-    )
-}
-
-fn follow_note() -> Note {
-    note(
-        "The browser follows the redirect",
-        "Signed in now, it comes back to the same request, whose parameters are checked again.",
-        "RFC 6749 section 3.1",
-    )
-}
-
-fn sign_in_note(user: &str) -> Note {
-    note(
-        &format!("{user} signs in"),
-        "The password goes to the authorization server and to nobody else: that is the point of \
-         OAuth.",
-        "RFC 6749 section 1",
-    )
-}
-
-fn consent_note() -> Note {
-    note(
-        "The user allows it",
-        "Consent names the client, the scopes and where the answer goes, so that nobody can lend \
-         access without noticing. The answer is a redirect with the code.",
-        "RFC 6749 sections 3.1 and 4.1.2; MCP security best practices, \"Confused Deputy Problem\"",
-    )
+    fn check_action(
+        &self,
+        action: &Url,
+        has_password: bool,
+    ) -> Result<()> {
+        let what = if has_password {
+            "the password is asked for elsewhere"
+        } else {
+            "the form leads elsewhere"
+        };
+        ensure!(
+            self.home.sibling(action.as_str()).is_some(),
+            "{what}, at {action}: log in with a real browser, without --as"
+        );
+        Ok(())
+    }
 }

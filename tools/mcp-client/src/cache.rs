@@ -18,15 +18,17 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::gate::secret::Kept;
+
 /// A token is not used in its last seconds: it would expire on the way.
 const MARGIN: u64 = 30;
 
 /// What is needed to call, and later to refresh, at one server as one user.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Entry {
-    pub(crate) access_token: String,
+    pub(crate) access_token: Kept,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) refresh_token: Option<String>,
+    pub(crate) refresh_token: Option<Kept>,
     /// Seconds since 1970.
     pub(crate) expires_at: u64,
     pub(crate) scopes: Vec<String>,
@@ -35,7 +37,7 @@ pub(crate) struct Entry {
     pub(crate) resource: String,
     pub(crate) client_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) client_secret: Option<String>,
+    pub(crate) client_secret: Option<Kept>,
 }
 
 impl Entry {

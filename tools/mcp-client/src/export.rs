@@ -57,9 +57,9 @@ fn markdown(
             Event::Exchange(exchange) => section(exchange),
             Event::Local(local) => format!(
                 "\n### {}\n\n{}\n\n*{}*\n\n{}",
-                local.title,
-                local.why,
-                local.clause,
+                local.tale.title,
+                local.tale.why,
+                local.tale.clause,
                 fence("text", &local.lines.join("\n"))
             ),
             Event::Check(check) => format!("\n- {}\n", checked(check)),
@@ -125,7 +125,7 @@ fn mermaid(events: &[Event]) -> String {
     for event in events {
         diagram.push_str(&match event {
             Event::Exchange(exchange) => arrows(exchange),
-            Event::Local(local) => format!("    Note over C: {}\n", label(&local.title)),
+            Event::Local(local) => format!("    Note over C: {}\n", label(local.tale.title)),
             Event::Check(check) if !check.passed => {
                 format!("    Note over C: refused: {}\n", label(&check.what))
             }
@@ -152,7 +152,7 @@ fn short(request: &Message) -> String {
         .start
         .split_once(' ')
         .unwrap_or((&request.start, ""));
-    let path = crate::discovery::split(url).1;
+    let path = crate::gate::discovery::split(url).1;
     let header = |name: &str| request.headers.iter().find(|(n, _)| n == name);
     let rpc = [header("Mcp-Method"), header("Mcp-Name")];
     let words = rpc

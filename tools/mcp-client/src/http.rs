@@ -16,8 +16,9 @@ use url::Url;
 
 use crate::exchange::Message;
 use crate::exchange::Note;
-use crate::exchange::Recorder;
+use crate::gate::trusted::is_loopback;
 use crate::page;
+use crate::recorder::Recorder;
 use crate::redact;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,13 +38,13 @@ const SHOWN: [&str; 8] = [
     "Cache-Control",
 ];
 
-/// A request to be sent.
+/// A request to be sent. It carries no credentials of ours, unless [`crate::gate`] made it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    pub(crate) url: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Option<String>,
+    method: Method,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
 }
 
 impl Outgoing {
@@ -106,8 +107,33 @@ impl Outgoing {
         self
     }
 
+    /// The same request with a text in its headers and its body replaced by another.
+    pub(crate) fn replaced(
+        mut self,
+        from: &str,
+        to: &str,
+    ) -> Self {
+        for (_, value) in &mut self.headers {
+            *value = value.replace(from, to);
+        }
+        self.body = self.body.map(|body| body.replace(from, to));
+        self
+    }
+
+    /// This method and address with the headers and the body of another request.
+    pub(crate) fn like(
+        self,
+        other: &Self,
+    ) -> Self {
+        Self {
+            headers: other.headers.clone(),
+            body: other.body.clone(),
+            ..self
+        }
+    }
+
     /// The value of a header that is to be sent.
-    pub(crate) fn find(
+    fn find(
         &self,
         name: &str,
     ) -> Option<&str> {
@@ -239,10 +265,11 @@ impl Http {
     pub(crate) async fn send(
         &mut self,
         note: Note,
-        request: Outgoing,
+        request: impl Into<Outgoing>,
     ) -> Result<Reply> {
+        let request = request.into();
         let reply = self.quiet(&request).await?;
-        self.recorder.exchange(note, request.shown(), reply.shown());
+        self.note(note, &request, &reply);
         Ok(reply)
     }
 
@@ -272,7 +299,9 @@ impl Http {
         request: &Outgoing,
         reply: &Reply,
     ) {
-        self.recorder.exchange(note, request.shown(), reply.shown());
+        if self.recorder.is_telling() {
+            self.recorder.exchange(note, request.shown(), reply.shown());
+        }
     }
 }
 
@@ -307,22 +336,4 @@ async fn read(mut response: reqwest::Response) -> Result<Reply> {
         }
     }
     Ok(reply)
-}
-
-/// Whether a URL points to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a URL may carry tokens: https, or http on this machine (OAuth 2.1, section 1.5).
-pub(crate) fn is_safe(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))
 }

@@ -4,12 +4,16 @@
 //! is greeted with `initialize` first. Spec: MCP 2026-07-28, basic/transports/streamable-http and
 //! basic/versioning. Left out: requests of the server to the client, and resuming streams.
 
+use anyhow::Result;
+use anyhow::bail;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::gate::discovery::split;
+use crate::gate::pass::Pass;
 use crate::http::Outgoing;
 use crate::http::Reply;
 
@@ -33,8 +37,9 @@ pub(crate) enum Era {
 /// One MCP endpoint and what is known about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) url: String,
-    pub(crate) token: Option<String>,
+    url: String,
+    /// The token, and the one server that it may go to.
+    pub(crate) pass: Option<Pass>,
     pub(crate) era: Era,
     next_id: u64,
 }
@@ -42,11 +47,11 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn new(
         url: &str,
-        token: Option<String>,
+        pass: Option<Pass>,
     ) -> Self {
         Self {
             url: url.to_owned(),
-            token,
+            pass,
             era: Era::Modern,
             next_id: 1,
         }
@@ -85,13 +90,14 @@ impl Endpoint {
         name: Option<&str>,
         body: String,
     ) -> Outgoing {
-        let mut request = Outgoing::new(Method::POST, &self.url)
+        let request = match &self.pass {
+            Some(pass) => pass.request(Method::POST).into(),
+            None => Outgoing::new(Method::POST, &self.url),
+        };
+        let mut request = request
             .header("Content-Type", "application/json")
             .header("Accept", "application/json, text/event-stream")
             .body(body);
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
         match &self.era {
             Era::Modern => {
                 request = request
@@ -175,6 +181,23 @@ pub(crate) fn is_modern(reply: &Reply) -> bool {
         Some(code) => matches!(code, -32022..=-32020),
         None => json["result"]["supportedVersions"].is_array(),
     }
+}
+
+/// A 404 that is no answer of an MCP server is a question of the path.
+pub(crate) fn ask_about_path(
+    url: &str,
+    reply: &Reply,
+) -> Result<()> {
+    if reply.status != 404 || reply.json()["jsonrpc"] == "2.0" {
+        return Ok(());
+    }
+    let (origin, path) = split(url);
+    let hint = if path.trim_end_matches('/').is_empty() {
+        format!("did you mean {origin}/mcp ?")
+    } else {
+        "MCP endpoints mostly end in /mcp; the server's page or its log says where it is".to_owned()
+    };
+    bail!("{url} answers 404 Not Found: is the path right? {hint}")
 }
 
 /// What went wrong, in one line: the JSON-RPC error, an OAuth error, or the status.

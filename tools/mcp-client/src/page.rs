@@ -3,6 +3,9 @@
 //! It is meant for plain pages such as those of `auth-server`, and is no HTML parser: pages that
 //! need scripts want a real browser.
 
+use crate::gate::sealed::Field as Value;
+use crate::gate::secret::Secret;
+
 /// A form and what a browser would send from it.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
@@ -25,31 +28,37 @@ impl Form {
     }
 
     /// What is sent when the user signs in.
-    pub(crate) fn sign_in(
-        &self,
-        user: &str,
-        password: &str,
-    ) -> Vec<(String, String)> {
+    pub(crate) fn sign_in<'a>(
+        &'a self,
+        user: &'a str,
+        password: &'a Secret,
+    ) -> Vec<(&'a str, Value<'a>)> {
         let fields = self.fields.iter().filter(|field| field.kind != "submit");
         fields
             .map(|field| match field.kind.as_str() {
-                "password" => (field.name.clone(), password.to_owned()),
-                "hidden" | "checkbox" => (field.name.clone(), field.value.clone()),
-                _ => (field.name.clone(), user.to_owned()),
+                "password" => (field.name.as_str(), Value::Secret(password)),
+                "hidden" | "checkbox" => field.as_it_is(),
+                _ => (field.name.as_str(), Value::Text(user)),
             })
             .collect()
     }
 
     /// What is sent when the user presses the first button: the one that goes on.
-    pub(crate) fn press_first(&self) -> Vec<(String, String)> {
-        let hidden = self.fields.iter().filter(|field| field.kind != "submit");
-        let button = self
-            .fields
-            .iter()
-            .filter(|field| field.kind == "submit")
-            .take(1);
-        let pair = |field: &Field| (field.name.clone(), field.value.clone());
-        hidden.chain(button).map(pair).collect()
+    pub(crate) fn press_first(&self) -> Vec<(&str, Value<'_>)> {
+        let (buttons, others): (Vec<_>, Vec<_>) =
+            self.fields.iter().partition(|field| field.kind == "submit");
+        let pressed = buttons.into_iter().take(1);
+        others
+            .into_iter()
+            .chain(pressed)
+            .map(Field::as_it_is)
+            .collect()
+    }
+}
+
+impl Field {
+    fn as_it_is(&self) -> (&str, Value<'_>) {
+        (&self.name, Value::Text(&self.value))
     }
 }
 

@@ -74,7 +74,7 @@ impl Printer {
         let title = format!("{}. {}", exchange.number, note.title);
         let mut text = format!("\n{}", self.paint(BOLD, &heading('─', &title)));
         let parties = format!("{} → {}", note.from.name(), note.to.name());
-        text.push_str(&self.reason(&note.why, &format!("{parties} · {}", note.clause)));
+        text.push_str(&self.reason(note.why, &format!("{parties} · {}", note.clause)));
         text.push_str(&self.message('>', CYAN, &exchange.request));
         text.push('\n');
         text.push_str(&self.message('<', self.status_colour(&exchange.answer), &exchange.answer));
@@ -85,8 +85,11 @@ impl Printer {
         &self,
         local: &Local,
     ) -> String {
-        let mut text = format!("\n{}", self.paint(BOLD, &heading('·', &local.title)));
-        text.push_str(&self.reason(&local.why, &format!("inside the client · {}", local.clause)));
+        let mut text = format!("\n{}", self.paint(BOLD, &heading('·', local.tale.title)));
+        text.push_str(&self.reason(
+            local.tale.why,
+            &format!("inside the client · {}", local.tale.clause),
+        ));
         for line in &local.lines {
             text.push_str(&format!("\n    {line}"));
         }
@@ -104,10 +107,7 @@ impl Printer {
         };
         let line = format!("  {} {}", self.paint(colour, mark), check.what);
         match self.explain {
-            true => format!(
-                "{line}\n{}",
-                self.paint(DIM, &wrap(&check.prevents, "    "))
-            ),
+            true => format!("{line}\n{}", self.paint(DIM, &wrap(check.prevents, "    "))),
             false => line,
         }
     }
