@@ -1,0 +1,436 @@
+//! An MCP server and an authorization server on one origin, and a second origin, all played by this
+//! process. Every request is remembered.
+
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::Value;
+use serde_json::json;
+
+/// What is wrong with the world.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Flaw {
+    None,
+    /// The resource metadata names an honest server elsewhere.
+    OtherResource,
+    /// `/mc` is no parent of `/mcp`.
+    SiblingResource,
+    /// The resource metadata names no resource.
+    NoResource,
+    /// The metadata of the authorization server has another `issuer`.
+    OtherIssuer,
+    NoS256,
+    PlainTokenEndpoint,
+    PlainIssuer,
+    /// The challenge names a document on the second origin.
+    ForeignMetadata,
+    /// The challenge names a document here, which redirects to the second origin.
+    RedirectedMetadata,
+    /// A call with a token is redirected to the second origin.
+    RedirectedCall,
+    /// The user signs in at the second origin, which asks nothing.
+    Upstream,
+    /// The user signs in at the second origin, which asks for the password.
+    UpstreamForm,
+    /// The login form is here and sends the password to the second origin.
+    UpstreamAction,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+struct Seen {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Seen {
+    fn header(
+        &self,
+        name: header::HeaderName,
+    ) -> String {
+        let value = self.headers.get(name).map(|value| value.to_str().unwrap());
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Whether it carries anything that a hostile server would like to have.
+    fn has_credential(&self) -> bool {
+        let text = format!("{} {}", self.uri, self.body);
+        let words = [
+            "password=",
+            "code=given",
+            "refresh_token=",
+            "client_secret=",
+            "access_token=",
+        ];
+        self.headers.contains_key(header::AUTHORIZATION)
+            || self.headers.contains_key(header::COOKIE)
+            || words.iter().any(|word| text.contains(word))
+    }
+}
+
+type Log = Arc<Mutex<Vec<Seen>>>;
+
+struct Place {
+    flaw: Flaw,
+    /// Addresses of the first and the second origin.
+    home: SocketAddr,
+    abroad: SocketAddr,
+    log: Log,
+}
+
+pub(crate) struct World {
+    home: SocketAddr,
+    at_home: Log,
+    at_abroad: Log,
+}
+
+impl World {
+    pub(crate) fn start(flaw: Flaw) -> Self {
+        let (one, two) = (listener(), listener());
+        let (home, abroad) = (one.local_addr().unwrap(), two.local_addr().unwrap());
+        let (at_home, at_abroad) = (Log::default(), Log::default());
+        let place = |log: &Log| {
+            Arc::new(Place {
+                flaw,
+                home,
+                abroad,
+                log: log.clone(),
+            })
+        };
+        serve(
+            one,
+            Router::new()
+                .fallback(answer_home)
+                .with_state(place(&at_home)),
+        );
+        serve(
+            two,
+            Router::new()
+                .fallback(answer_abroad)
+                .with_state(place(&at_abroad)),
+        );
+        Self {
+            home,
+            at_home,
+            at_abroad,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.home
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/mcp", self.home.port())
+    }
+
+    /// The same server by an address that is not loopback, though it leads here.
+    pub(crate) fn plain_url(&self) -> String {
+        format!("http://0.0.0.0:{}/mcp", self.home.port())
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let mut all = self.at_home.lock().unwrap().clone();
+        all.extend(self.at_abroad.lock().unwrap().clone());
+        all
+    }
+
+    /// Every request that carried a credential.
+    pub(crate) fn credentials(&self) -> Vec<String> {
+        let all = self.seen().into_iter().filter(Seen::has_credential);
+        all.map(|seen| format!("{} {}", seen.method, seen.uri))
+            .collect()
+    }
+
+    /// How many requests had this text in their body or address.
+    pub(crate) fn credentials_with(
+        &self,
+        text: &str,
+    ) -> usize {
+        let has = |seen: &Seen| seen.body.contains(text) || seen.uri.to_string().contains(text);
+        self.seen().iter().filter(|seen| has(seen)).count()
+    }
+
+    /// How many requests to the MCP server brought a token.
+    pub(crate) fn bearers(&self) -> usize {
+        let all = self.seen();
+        let at_server = all.iter().filter(|seen| seen.uri.path() == "/mcp");
+        at_server
+            .filter(|seen| seen.header(header::AUTHORIZATION).starts_with("Bearer "))
+            .count()
+    }
+
+    pub(crate) fn foreign_requests(&self) -> usize {
+        self.at_abroad.lock().unwrap().len()
+    }
+
+    pub(crate) fn foreign_methods(&self) -> Vec<String> {
+        let abroad = self.at_abroad.lock().unwrap();
+        abroad.iter().map(|seen| seen.method.to_string()).collect()
+    }
+
+    pub(crate) fn cookies_abroad(&self) -> Vec<String> {
+        let abroad = self.at_abroad.lock().unwrap();
+        abroad
+            .iter()
+            .map(|seen| seen.header(header::COOKIE))
+            .collect()
+    }
+
+    pub(crate) fn cookies_at_home(
+        &self,
+        path: &str,
+    ) -> Vec<String> {
+        let home = self.at_home.lock().unwrap();
+        let there = home.iter().filter(|seen| seen.uri.path() == path);
+        there.map(|seen| seen.header(header::COOKIE)).collect()
+    }
+}
+
+fn listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// On a thread of its own, until the test ends.
+fn serve(
+    listener: TcpListener,
+    router: Router,
+) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+    });
+}
+
+async fn answer_home(
+    State(place): State<Arc<Place>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let seen = place.remember(method, uri, headers, &body);
+    place.home(&seen)
+}
+
+async fn answer_abroad(
+    State(place): State<Arc<Place>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let seen = place.remember(method, uri, headers, &body);
+    place.abroad(&seen)
+}
+
+impl Place {
+    fn remember(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: &[u8],
+    ) -> Seen {
+        let seen = Seen {
+            method,
+            uri,
+            headers,
+            body: String::from_utf8_lossy(body).into_owned(),
+        };
+        self.log.lock().unwrap().push(seen.clone());
+        seen
+    }
+
+    fn home_url(&self) -> String {
+        format!("http://{}", self.home)
+    }
+
+    fn abroad_url(&self) -> String {
+        format!("http://{}", self.abroad)
+    }
+
+    fn home(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        match seen.uri.path() {
+            "/mcp" => self.mcp(seen),
+            "/.well-known/oauth-protected-resource/mcp" => self.resource(),
+            "/moved" => redirect(&format!("{}/document", self.abroad_url())),
+            "/.well-known/oauth-authorization-server" => self.metadata().into_response(),
+            "/register" => self.register(seen),
+            "/authorize" => self.authorize(seen),
+            "/login" | "/finish" => self.code(seen),
+            "/token" => token(),
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    fn mcp(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        if !seen.headers.contains_key(header::AUTHORIZATION) {
+            let document = match self.flaw {
+                Flaw::ForeignMetadata => format!("{}/document", self.abroad_url()),
+                Flaw::RedirectedMetadata => format!("{}/moved", self.home_url()),
+                _ => format!(
+                    "{}/.well-known/oauth-protected-resource/mcp",
+                    self.home_url()
+                ),
+            };
+            let challenge = format!("Bearer resource_metadata=\"{document}\"");
+            let headers = [(header::WWW_AUTHENTICATE, challenge)];
+            return (StatusCode::UNAUTHORIZED, headers).into_response();
+        }
+        if self.flaw == Flaw::RedirectedCall {
+            return redirect(&format!("{}/mcp", self.abroad_url()));
+        }
+        let request: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        let result = match request["method"].as_str() {
+            Some("server/discover") => json!({"supportedVersions": ["2026-07-28"]}),
+            Some("tools/list") => json!({"tools": [{"name": "whoami"}]}),
+            Some("prompts/get") => json!({"messages": []}),
+            _ => json!({"content": []}),
+        };
+        axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).into_response()
+    }
+
+    fn resource(&self) -> Response {
+        let resource = match self.flaw {
+            Flaw::OtherResource => "http://localhost:1/mcp".to_owned(),
+            Flaw::SiblingResource => format!("{}/mc", self.home_url()),
+            Flaw::NoResource => String::new(),
+            _ => format!("{}/mcp", self.home_url()),
+        };
+        let issuer = match self.flaw {
+            Flaw::PlainIssuer => format!("http://0.0.0.0:{}", self.home.port()),
+            _ => self.home_url(),
+        };
+        axum::Json(json!({"resource": resource, "authorization_servers": [issuer]})).into_response()
+    }
+
+    fn metadata(&self) -> axum::Json<Value> {
+        let home = self.home_url();
+        let issuer = match self.flaw {
+            Flaw::OtherIssuer => "https://honest.example".to_owned(),
+            Flaw::PlainIssuer => format!("http://0.0.0.0:{}", self.home.port()),
+            _ => home.clone(),
+        };
+        let token = match self.flaw {
+            Flaw::PlainTokenEndpoint => format!("http://0.0.0.0:{}/token", self.home.port()),
+            _ => format!("{home}/token"),
+        };
+        let method = if self.flaw == Flaw::NoS256 {
+            "plain"
+        } else {
+            "S256"
+        };
+        axum::Json(json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{home}/authorize"),
+            "token_endpoint": token,
+            "registration_endpoint": format!("{home}/register"),
+            "code_challenge_methods_supported": [method],
+        }))
+    }
+
+    fn register(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        let mut client: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        client["client_id"] = json!("c");
+        (StatusCode::CREATED, axum::Json(client)).into_response()
+    }
+
+    fn authorize(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        let query = seen.uri.query().unwrap_or_default();
+        let action = match self.flaw {
+            Flaw::Upstream | Flaw::UpstreamForm => {
+                let to = format!("{}/sign-in?{query}", self.abroad_url());
+                return ([(header::SET_COOKIE, "home=1")], redirect(&to)).into_response();
+            }
+            Flaw::UpstreamAction => format!("{}/login?{query}", self.abroad_url()),
+            _ => format!("/login?{query}"),
+        };
+        form(&action)
+    }
+
+    fn abroad(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        let query = seen.uri.query().unwrap_or_default();
+        match (seen.uri.path(), self.flaw) {
+            ("/sign-in", Flaw::Upstream) => {
+                let to = format!("/signed-in?{query}");
+                ([(header::SET_COOKIE, "upstream=1")], redirect(&to)).into_response()
+            }
+            ("/signed-in", _) => redirect(&format!("{}/finish?{query}", self.home_url())),
+            ("/sign-in", _) => form(&format!("/login?{query}")),
+            _ => self.home(seen),
+        }
+    }
+
+    /// Back to the client with a code.
+    fn code(
+        &self,
+        seen: &Seen,
+    ) -> Response {
+        let query = seen.uri.query().unwrap_or_default();
+        let parameter = |name: &str| {
+            let found = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
+            found
+                .map(|(_, value)| value.into_owned())
+                .unwrap_or_default()
+        };
+        let (back, state) = (parameter("redirect_uri"), parameter("state"));
+        redirect(&format!("{back}?code=given&state={state}"))
+    }
+}
+
+fn form(action: &str) -> Response {
+    let action = action.replace('&', "&amp;");
+    let page = format!(
+        "<form action=\"{action}\"><input name=\"username\"><input type=\"password\" \
+         name=\"password\"></form>"
+    );
+    axum::response::Html(page).into_response()
+}
+
+fn token() -> Response {
+    let answer = json!({"access_token": "issued", "token_type": "Bearer", "expires_in": 900});
+    axum::Json(answer).into_response()
+}
+
+fn redirect(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
+}
