@@ -28,6 +28,7 @@ use crate::http::Http;
 use crate::http::Reply;
 use crate::page;
 use crate::page::Form;
+use crate::page::Input;
 use crate::story;
 
 /// Login, consent and the redirects between them; more is a loop.
@@ -212,9 +213,9 @@ impl Filled<'_> {
         jar: &Jar,
         home: &Trusted,
     ) -> Result<Sealed> {
-        let fields: Vec<(&str, Field<'_>)> = match self.user {
-            Some(user) => self.form.sign_in(&user.name, &user.password),
-            None => self.form.press_first(),
+        let fields = match self.user {
+            Some(user) => sign_in(&self.form, user),
+            None => press_first(&self.form),
         };
         jar.post(home, &self.action, &fields)
     }
@@ -276,4 +277,31 @@ impl<'a> Visit<'a> {
         );
         Ok(())
     }
+}
+
+/// What is sent when the user signs in.
+fn sign_in<'a>(
+    form: &'a Form,
+    user: &'a User,
+) -> Vec<(&'a str, Field<'a>)> {
+    let fields = form.fields.iter().filter(|input| input.kind != "submit");
+    fields
+        .map(|input| match input.kind.as_str() {
+            "password" => (input.name.as_str(), Field::Secret(&user.password)),
+            "hidden" | "checkbox" => as_it_is(input),
+            _ => (input.name.as_str(), Field::Text(&user.name)),
+        })
+        .collect()
+}
+
+/// What is sent when the user presses the first button: the one that goes on.
+fn press_first(form: &Form) -> Vec<(&str, Field<'_>)> {
+    let is_button = |input: &&Input| input.kind == "submit";
+    let (buttons, others): (Vec<_>, Vec<_>) = form.fields.iter().partition(is_button);
+    let pressed = buttons.into_iter().take(1);
+    others.into_iter().chain(pressed).map(as_it_is).collect()
+}
+
+fn as_it_is(input: &Input) -> (&str, Field<'_>) {
+    (&input.name, Field::Text(&input.value))
 }

@@ -152,7 +152,7 @@ fn short(request: &Message) -> String {
         .start
         .split_once(' ')
         .unwrap_or((&request.start, ""));
-    let path = crate::gate::discovery::split(url).1;
+    let path = crate::urls::split(url).1;
     let header = |name: &str| request.headers.iter().find(|(n, _)| n == name);
     let rpc = [header("Mcp-Method"), header("Mcp-Name")];
     let words = rpc

@@ -16,10 +16,10 @@ use url::Url;
 
 use crate::exchange::Message;
 use crate::exchange::Note;
-use crate::gate::trusted::is_loopback;
 use crate::page;
 use crate::recorder::Recorder;
 use crate::redact;
+use crate::urls::is_loopback;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -23,6 +23,7 @@ mod scopes;
 mod session;
 mod story;
 mod tools;
+mod urls;
 mod walk;
 
 use std::path::PathBuf;

@@ -12,10 +12,10 @@ use reqwest::Method;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::gate::discovery::split;
 use crate::gate::pass::Pass;
 use crate::http::Outgoing;
 use crate::http::Reply;
+use crate::urls::split;
 
 /// The version of the modern era.
 pub(crate) const MODERN: &str = "2026-07-28";

@@ -3,19 +3,16 @@
 //! It is meant for plain pages such as those of `auth-server`, and is no HTML parser: pages that
 //! need scripts want a real browser.
 
-use crate::gate::sealed::Field as Value;
-use crate::gate::secret::Secret;
-
 /// A form and what a browser would send from it.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     pub(crate) action: String,
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Vec<Input>,
 }
 
 /// An `input` or a `button` with a name.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub(crate) struct Input {
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) value: String,
@@ -25,40 +22,6 @@ impl Form {
     /// Whether this is where a user signs in.
     pub(crate) fn asks_password(&self) -> bool {
         self.fields.iter().any(|field| field.kind == "password")
-    }
-
-    /// What is sent when the user signs in.
-    pub(crate) fn sign_in<'a>(
-        &'a self,
-        user: &'a str,
-        password: &'a Secret,
-    ) -> Vec<(&'a str, Value<'a>)> {
-        let fields = self.fields.iter().filter(|field| field.kind != "submit");
-        fields
-            .map(|field| match field.kind.as_str() {
-                "password" => (field.name.as_str(), Value::Secret(password)),
-                "hidden" | "checkbox" => field.as_it_is(),
-                _ => (field.name.as_str(), Value::Text(user)),
-            })
-            .collect()
-    }
-
-    /// What is sent when the user presses the first button: the one that goes on.
-    pub(crate) fn press_first(&self) -> Vec<(&str, Value<'_>)> {
-        let (buttons, others): (Vec<_>, Vec<_>) =
-            self.fields.iter().partition(|field| field.kind == "submit");
-        let pressed = buttons.into_iter().take(1);
-        others
-            .into_iter()
-            .chain(pressed)
-            .map(Field::as_it_is)
-            .collect()
-    }
-}
-
-impl Field {
-    fn as_it_is(&self) -> (&str, Value<'_>) {
-        (&self.name, Value::Text(&self.value))
     }
 }
 
@@ -75,7 +38,7 @@ pub(crate) fn forms(html: &str) -> Vec<Form> {
             "input" | "button" => {
                 let kind = attribute("type").to_ascii_lowercase();
                 let is_button = name == "button" && kind.is_empty();
-                let field = Field {
+                let field = Input {
                     kind: if is_button { "submit".to_owned() } else { kind },
                     name: attribute("name"),
                     value: attribute("value"),
@@ -136,7 +99,7 @@ pub(crate) fn summary(html: &str) -> String {
     lines.join("\n")
 }
 
-fn shown(field: &Field) -> String {
+fn shown(field: &Input) -> String {
     match field.kind.as_str() {
         "submit" => format!("[{}={}]", field.name, field.value),
         _ => field.name.clone(),

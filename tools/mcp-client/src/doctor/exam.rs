@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::challenge::Challenge;
 use crate::doctor::report::Report;
-use crate::gate::discovery;
 use crate::gate::discovery::Issuer;
 use crate::gate::pass::Pass;
 use crate::gate::pass::ServerUrl;
@@ -18,6 +17,7 @@ use crate::http::Reply;
 use crate::login::How;
 use crate::mcp::Endpoint;
 use crate::register::Registration;
+use crate::urls::split;
 
 /// The page that the MCP Inspector runs on: what browser clients look like to a server.
 pub(crate) const PAGE: &str = "http://localhost:6274";
@@ -97,7 +97,7 @@ impl Exam {
     }
 
     pub(crate) fn origin(&self) -> String {
-        discovery::split(self.url()).0.to_owned()
+        split(self.url()).0.to_owned()
     }
 }
 

@@ -14,12 +14,12 @@ use crate::doctor::report::Rule;
 use crate::doctor::report::rule;
 use crate::gate::discovery;
 use crate::gate::discovery::strings;
-use crate::gate::trusted::is_safe;
 use crate::http::Outgoing;
 use crate::http::Reply;
 use crate::mcp;
 use crate::register;
 use crate::register::Registration;
+use crate::urls::is_safe;
 
 const ALL: &str = "all clients";
 const PUBLIC: &str = "all programs on the user's machine: Claude Code, VS Code, Cursor, Inspector";

@@ -14,9 +14,11 @@ use crate::doctor::report::Rule;
 use crate::doctor::report::rule;
 use crate::gate::discovery;
 use crate::gate::discovery::strings;
-use crate::gate::trusted::is_safe;
 use crate::http::Outgoing;
 use crate::http::Reply;
+use crate::urls::covers;
+use crate::urls::is_safe;
+use crate::urls::is_same_origin;
 
 const ALL: &str = "all clients";
 const BROWSERS: &str = "browser clients: MCP Inspector (direct), web apps";
@@ -281,7 +283,7 @@ impl Named {
         let Some(url) = challenge.get("resource_metadata").map(str::to_owned) else {
             return Self::Nowhere;
         };
-        if !discovery::is_own_document(exam.url(), &url) {
+        if !is_same_origin(exam.url(), &url) {
             return Self::Elsewhere(url);
         }
         let reply = exam.get(&url).await;
@@ -348,7 +350,7 @@ fn resource(
 ) {
     let resource = document["resource"].as_str().unwrap_or_default();
     let seen = format!("resource {resource:?}, URL {:?}", exam.url());
-    if discovery::covers(resource, exam.url()) {
+    if covers(resource, exam.url()) {
         let same = resource == exam.url();
         exam.report.should(RESOURCE, same, seen);
     } else {

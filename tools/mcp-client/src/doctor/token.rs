@@ -21,8 +21,8 @@ use crate::gate::jwt;
 use crate::gate::jwt::Inside;
 use crate::gate::pass::Pass;
 use crate::gate::secret::Secret;
-use crate::gate::trusted::is_loopback;
 use crate::mcp;
+use crate::urls::is_loopback;
 
 const USERS: &str = "users, whose tokens can be abused";
 const ALL: &str = "all clients";

@@ -18,13 +18,15 @@ use crate::gate::pass::Pass;
 use crate::gate::pass::ServerUrl;
 use crate::gate::secret::Secret;
 use crate::gate::trusted::Trusted;
-use crate::gate::trusted::is_safe;
-use crate::gate::trusted::is_same_origin;
 use crate::http::Http;
 use crate::http::Outgoing;
 use crate::recorder::Recorder;
 use crate::story;
 use crate::story::prevents;
+use crate::urls::covers;
+use crate::urls::is_safe;
+use crate::urls::is_same_origin;
+use crate::urls::split;
 
 const PRM: &str = "/.well-known/oauth-protected-resource";
 const RFC_8414: &str = "/.well-known/oauth-authorization-server";
@@ -212,16 +214,6 @@ pub(crate) fn strings(list: &Value) -> Vec<String> {
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// A URL as text, cut into scheme with host, and path. A URL library would print it differently.
-pub(crate) fn split(url: &str) -> (&str, &str) {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| host + at);
-    let (origin, rest) = url.split_at(end);
-    (origin, rest.split(['?', '#']).next().unwrap_or_default())
-}
-
 /// Where the document of an MCP server may lie, in the order to try: with its path behind the
 /// well-known part, then at the root.
 pub(crate) fn resource_urls(server: &str) -> Vec<String> {
@@ -245,14 +237,6 @@ pub(crate) fn issuer_urls(issuer: &str) -> Vec<String> {
     urls
 }
 
-/// Whether a document that a challenge names may be fetched: it is on the server that was asked.
-pub(crate) fn is_own_document(
-    server: &str,
-    url: &str,
-) -> bool {
-    is_same_origin(server, url)
-}
-
 /// Reads and validates the resource metadata. `None` when the server has none.
 async fn resource(
     http: &mut Http,
@@ -263,7 +247,7 @@ async fn resource(
     let (note, urls) = match named {
         Some(url) => {
             http.recorder.check(
-                is_own_document(server, &url),
+                is_same_origin(server, &url),
                 format!(
                     "resource_metadata is on the server that was asked: {}",
                     split(&url).0
@@ -313,18 +297,6 @@ fn covered(
         format!("resource {resource:?} is the URL that was asked, or a parent of it"),
         prevents::OTHER_RESOURCE,
     )
-}
-
-/// Whether a resource is the server's URL or a parent of it. Compared as text: scheme and host
-/// without case, the path segment by segment.
-pub(crate) fn covers(
-    resource: &str,
-    server: &str,
-) -> bool {
-    let (a, b) = (split(resource), split(server));
-    let path = a.1.trim_end_matches('/');
-    let rest = b.1.strip_prefix(path);
-    a.0.eq_ignore_ascii_case(b.0) && rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
 }
 
 /// Reads and validates the metadata of an issuer, trying every form in the order of the
@@ -392,37 +364,5 @@ mod tests {
         assert_eq!(issuer_urls("https://a.example/t"), expected);
         assert_eq!(issuer_urls("https://a.example/").len(), 2);
         assert_eq!(resource_urls("https://a.example").len(), 1);
-    }
-
-    #[test]
-    fn only_the_url_and_its_parents_cover_it() {
-        for good in ["http://h:1/mcp", "http://H:1", "http://h:1/"] {
-            assert!(covers(good, "http://h:1/mcp"), "{good}");
-        }
-        for bad in [
-            "http://h:1/mc",
-            "http://h:2/mcp",
-            "http://h:1/mcp/x",
-            "https://h:1/mcp",
-            "",
-        ] {
-            assert!(!covers(bad, "http://h:1/mcp"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_document_elsewhere_is_none_of_the_servers() {
-        let server = "http://localhost:9000/mcp";
-        assert!(is_own_document(server, "http://localhost:9000/x"));
-        for elsewhere in [
-            "http://localhost:9001/x",
-            "https://localhost:9000/x",
-            "http://localhost:9000@evil.example/x",
-            "http://127.0.0.1:9000/x",
-            "//localhost:9000/x",
-            "/x",
-        ] {
-            assert!(!is_own_document(server, elsewhere), "{elsewhere}");
-        }
     }
 }

@@ -7,11 +7,11 @@ use anyhow::ensure;
 use reqwest::Method;
 use url::Url;
 
-use crate::gate::discovery;
 use crate::gate::sealed::Sealed;
 use crate::gate::secret::Secret;
 use crate::gate::trusted::Trusted;
-use crate::gate::trusted::is_loopback;
+use crate::urls::covers;
+use crate::urls::is_loopback;
 
 /// The URL of the MCP endpoint, as the user typed it: what `resource` and `aud` are compared with.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Pass {
         token: &Secret,
     ) -> Result<Self> {
         ensure!(
-            discovery::covers(resource, server.as_str()),
+            covers(resource, server.as_str()),
             "the kept login is for {resource}, not for {}",
             server.as_str()
         );

@@ -7,6 +7,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::gate::sealed::Sealed;
+use crate::urls::is_safe;
 
 /// An address that passed the checks. Nothing outside of the gate can make one.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ impl Trusted {
     pub(super) fn checked(url: &str) -> Result<Self> {
         let parsed = Url::parse(url).with_context(|| format!("{url:?} is no URL"))?;
         ensure!(
-            is_safe_url(&parsed),
+            is_safe(parsed.as_str()),
             "{url} is neither https nor on this machine, so no credential goes there"
         );
         Ok(Self(parsed))
@@ -56,64 +57,9 @@ impl Trusted {
     }
 }
 
-/// Whether a URL points to this machine. Names below `.localhost` do not count: not every resolver
-/// keeps them on this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a URL may carry credentials: https, or http on this machine (OAuth 2.1, section 1.5).
-pub(crate) fn is_safe(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| is_safe_url(&url))
-}
-
-fn is_safe_url(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
-}
-
-/// Whether two URLs have the same scheme, host and port, as the request that would be sent has them.
-pub(crate) fn is_same_origin(
-    a: &str,
-    b: &str,
-) -> bool {
-    match (Url::parse(a), Url::parse(b)) {
-        (Ok(a), Ok(b)) => a.origin().is_tuple() && a.origin() == b.origin(),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_https_and_this_machine_are_safe() {
-        for good in [
-            "https://a.example/mcp",
-            "http://localhost:9000/mcp",
-            "http://127.0.0.1/",
-            "http://[::1]:9000/",
-        ] {
-            assert!(is_safe(good), "{good}");
-        }
-        for bad in [
-            "http://a.example/mcp",
-            "http://0.0.0.0:9000/mcp",
-            "http://192.168.0.1/mcp",
-            "http://localhost.a.example/",
-            "http://localhost@a.example/",
-            "file:///etc/passwd",
-            "localhost:9000/mcp",
-        ] {
-            assert!(!is_safe(bad), "{bad}");
-            assert!(Trusted::checked(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_sibling_has_the_same_scheme_host_and_port() {
