@@ -8,7 +8,6 @@
 //! sign-in through an upstream provider, is followed by GET with the cookies of that origin alone,
 //! and leads on only where it asks nothing.
 
-use std::io::Write;
 use std::process::Command;
 use std::process::Stdio;
 
@@ -26,6 +25,7 @@ use crate::gate::secret::Secret;
 use crate::gate::trusted::Trusted;
 use crate::http::Http;
 use crate::http::Reply;
+use crate::out;
 use crate::page;
 use crate::page::Form;
 use crate::page::Input;
@@ -57,7 +57,8 @@ impl std::str::FromStr for User {
 
 /// Opens the URL in the user's browser; where that is not possible, they have the printed URL.
 pub(crate) fn open(url: &Url) {
-    eprintln!("\nLog in in your browser. If it does not open, go to:\n\n{url}\n");
+    out::say("\nLog in in your browser. If it does not open, go to:");
+    out::say_url(url);
     let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
         ("open", &[])
     } else if cfg!(windows) {
@@ -73,17 +74,17 @@ pub(crate) fn open(url: &Url) {
         .stderr(Stdio::null())
         .spawn();
     if started.is_err() {
-        eprintln!(
-            "(no browser could be opened here: open the URL yourself, or use --paste-callback)"
+        out::say(
+            "(no browser could be opened here: open the URL yourself, or use --paste-callback)",
         );
     }
 }
 
 /// Asks for the URL that the browser ended up at.
 pub(crate) fn paste(url: &Url) -> Result<String> {
-    eprintln!("\nOpen this address in any browser:\n\n{url}\n");
-    eprint!("Log in there. The last page will not load: paste its address here: ");
-    std::io::stderr().flush()?;
+    out::say("\nOpen this address in any browser:");
+    out::say_url(url);
+    out::ask("Log in there. The last page will not load: paste its address here: ");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     let line = line.trim();

@@ -56,5 +56,5 @@ pub(crate) async fn examine(
     issuer::examine(&mut exam, &mut known).await;
     let stay = token::examine(&mut exam, &known).await;
     cleanup::examine(&mut exam, stay).await;
-    exam.report.print(server.as_str(), as_json)
+    Ok(exam.report.print(server.as_str(), as_json))
 }

@@ -20,11 +20,18 @@ use crate::page;
 use crate::recorder::Recorder;
 use crate::redact;
 use crate::urls::is_loopback;
+use crate::visible;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Metadata documents have a few kilobytes, tool results rarely more; in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Lists and objects in one answer.
+const MAX_CONTAINERS: usize = 20_000;
+
+/// What is shown of a text or a header, in characters.
+const MAX_SHOWN: usize = 1500;
 
 /// The headers of an answer that are part of the story.
 const SHOWN: [&str; 8] = [
@@ -148,9 +155,10 @@ impl Outgoing {
             let form = self
                 .find("Content-Type")
                 .is_some_and(|t| t.contains("urlencoded"));
-            let body = match form {
-                true => redact::form(body),
-                false => redact::json(body).unwrap_or_else(|| redact::text(body)),
+            let body = if form {
+                redact::form(body)
+            } else {
+                redact::json(body).unwrap_or_else(|| redact::text(body))
             };
             lines = format!("{lines}\n{body}")
                 .trim_start_matches('\n')
@@ -184,17 +192,25 @@ impl Reply {
         values.collect::<Vec<_>>().join(", ")
     }
 
-    /// The body as JSON: `null` where it is none. From an event stream, the last message.
+    /// The body as JSON: `null` where it is none, or more than any answer needs. From an event
+    /// stream, the last message.
     pub(crate) fn json(&self) -> Value {
-        if self.header("Content-Type").starts_with("text/event-stream") {
-            let data = self
-                .body
-                .lines()
-                .filter_map(|line| line.strip_prefix("data:"));
-            let messages = data.filter_map(|data| serde_json::from_str(data.trim()).ok());
-            return messages.fold(Value::Null, |_, message| message);
+        if !self.is_stream() {
+            return parse(&self.body);
         }
-        serde_json::from_str(&self.body).unwrap_or_default()
+        let data = self
+            .body
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"));
+        let messages = data.map(|data| parse(data.trim()));
+        messages
+            .filter(|message| !message.is_null())
+            .last()
+            .unwrap_or_default()
+    }
+
+    fn is_stream(&self) -> bool {
+        self.header("Content-Type").starts_with("text/event-stream")
     }
 
     /// `401 Unauthorized`.
@@ -211,13 +227,15 @@ impl Reply {
         for name in SHOWN {
             for value in self.headers.get_all(name) {
                 let value = String::from_utf8_lossy(value.as_bytes());
-                headers.push((name.to_owned(), redact::header(name, &value)));
+                let value = redact::header(name, &value);
+                headers.push((name.to_owned(), shortened(&value)));
             }
         }
         let is_page = self.header("Content-Type").starts_with("text/html");
-        let body = match is_page {
-            true => page::summary(&self.body),
-            false => redact::json(&self.body).unwrap_or_else(|| cut(&redact::text(&self.body))),
+        let body = if is_page {
+            shortened(&page::summary(&self.body))
+        } else {
+            redact::json(&self.body).unwrap_or_else(|| shortened(&redact::text(&self.body)))
         };
         Message {
             start: format!("HTTP/1.1 {}", self.status_text()),
@@ -227,11 +245,29 @@ impl Reply {
     }
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(1500) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+fn shortened(text: &str) -> String {
+    visible::cut(text, MAX_SHOWN).into_owned()
+}
+
+/// JSON of a modest size. Small brackets make large values: a megabyte of them takes a hundred in
+/// memory.
+fn parse(text: &str) -> Value {
+    let mut containers = 0;
+    let mut quoted = false;
+    let mut escaped = false;
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => containers += 1,
+            _ => {}
+        }
     }
+    if containers > MAX_CONTAINERS {
+        return Value::Null;
+    }
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The HTTP client and the record of what it did.
@@ -323,17 +359,32 @@ async fn read(mut response: reqwest::Response) -> Result<Reply> {
         headers: response.headers().clone(),
         body: String::new(),
     };
+    let stream = reply.is_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
         bytes.extend_from_slice(&chunk);
         anyhow::ensure!(bytes.len() <= MAX_BODY, "the answer is larger than 1 MiB");
-        reply.body = String::from_utf8_lossy(&bytes).into_owned();
-        if reply.body.ends_with("\n\n") || reply.body.ends_with("\r\n\r\n") {
+        if stream && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n")) {
+            reply.body = String::from_utf8_lossy(&bytes).into_owned();
             let message = reply.json();
             if message.get("result").is_some() || message.get("error").is_some() {
-                break;
+                return Ok(reply);
             }
         }
     }
+    reply.body = String::from_utf8_lossy(&bytes).into_owned();
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_brackets_make_no_large_value() {
+        let many = format!("[{}1]", "{},".repeat(MAX_CONTAINERS));
+        assert_eq!(parse(&many), Value::Null);
+        let quoted = format!("[\"{}\"]", "{".repeat(MAX_CONTAINERS + 1));
+        assert!(parse(&quoted).is_array());
+    }
 }

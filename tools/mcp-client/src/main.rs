@@ -13,6 +13,7 @@ mod gate;
 mod http;
 mod login;
 mod mcp;
+mod out;
 mod page;
 mod pkce;
 mod print;
@@ -24,6 +25,7 @@ mod session;
 mod story;
 mod tools;
 mod urls;
+mod visible;
 mod walk;
 
 use std::path::PathBuf;
@@ -225,7 +227,7 @@ async fn main() -> ExitCode {
         Command::Tools(args) => tools_command(args).await,
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        out::say(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

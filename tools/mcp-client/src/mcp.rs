@@ -16,6 +16,7 @@ use crate::gate::pass::Pass;
 use crate::http::Outgoing;
 use crate::http::Reply;
 use crate::urls::split;
+use crate::visible;
 
 /// The version of the modern era.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -168,9 +169,10 @@ fn encode_name(name: &str) -> String {
     let is_plain = name
         .bytes()
         .all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    match is_plain && name.trim() == name && !name.starts_with("=?base64?") {
-        true => name.to_owned(),
-        false => format!("=?base64?{}?=", BASE64_STANDARD.encode(name)),
+    if is_plain && name.trim() == name && !name.starts_with("=?base64?") {
+        name.to_owned()
+    } else {
+        format!("=?base64?{}?=", BASE64_STANDARD.encode(name))
     }
 }
 
@@ -200,14 +202,19 @@ pub(crate) fn ask_about_path(
     bail!("{url} answers 404 Not Found: is the path right? {hint}")
 }
 
+/// What is told of an error of the other side, in characters.
+const LONGEST: usize = 400;
+
 /// What went wrong, in one line: the JSON-RPC error, an OAuth error, or the status.
 pub(crate) fn problem(reply: &Reply) -> Option<String> {
     let json = reply.json();
+    let shortened = |text: &str| visible::cut(text, LONGEST).into_owned();
     if let Some(message) = json["error"]["message"].as_str() {
-        return Some(format!("{} ({})", message, json["error"]["code"]));
+        let code = json["error"]["code"].to_string();
+        return Some(format!("{} ({})", shortened(message), shortened(&code)));
     }
     if let Some(message) = json["error_description"].as_str() {
-        return Some(message.to_owned());
+        return Some(shortened(message));
     }
     (reply.status >= 300).then(|| reply.status_text())
 }

@@ -25,13 +25,16 @@ impl Form {
     }
 }
 
+/// A page has a handful of forms and fields; what is beyond is not looked at.
+const MOST: usize = 50;
+
 /// All forms of a page.
 pub(crate) fn forms(html: &str) -> Vec<Form> {
     let mut forms = Vec::new();
     for (name, attributes) in tags(html) {
         let attribute = |key| attribute(attributes, key).unwrap_or_default();
         match name {
-            "form" => forms.push(Form {
+            "form" if forms.len() < MOST => forms.push(Form {
                 action: attribute("action"),
                 ..Form::default()
             }),
@@ -43,8 +46,11 @@ pub(crate) fn forms(html: &str) -> Vec<Form> {
                     name: attribute("name"),
                     value: attribute("value"),
                 };
-                let form = forms.last_mut().filter(|_| !field.name.is_empty());
-                if let Some(form) = form {
+                let form = forms.last_mut();
+                if let Some(form) = form
+                    && !field.name.is_empty()
+                    && form.fields.len() < MOST
+                {
                     form.fields.push(field);
                 }
             }

@@ -27,6 +27,7 @@ use crate::login::How;
 use crate::login::Login;
 use crate::mcp;
 use crate::mcp::Endpoint;
+use crate::out;
 use crate::register::Client;
 use crate::scopes;
 use crate::story;
@@ -219,7 +220,9 @@ impl Session {
         if self.asked && wanted.len() == had.len() {
             bail!("the user may not lend the scope that is needed ({needed})");
         }
-        eprintln!("(this needs more: {needed}; asking the user again)");
+        out::say(&format!(
+            "(this needs more: {needed}; asking the user again)"
+        ));
         if self.login.is_none() {
             let way = self.find_way(challenge).await?;
             self.login = Some(Login::prepare(&mut self.http, &self.how, way).await?);

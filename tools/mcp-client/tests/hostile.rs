@@ -7,6 +7,7 @@
 // The helpers below are tests as well.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
 mod world;
 
 use std::fs;
@@ -157,7 +158,11 @@ fn a_sign_in_elsewhere_that_asks_nothing_is_followed_with_cookies_kept_apart() {
 
 #[test]
 fn a_form_elsewhere_is_never_filled_in() {
-    for flaw in [Flaw::UpstreamForm, Flaw::UpstreamAction] {
+    for flaw in [
+        Flaw::UpstreamForm,
+        Flaw::UpstreamButton,
+        Flaw::UpstreamAction,
+    ] {
         let world = World::start(flaw);
         let output = log_in(&["tools"], &world.url());
         assert_eq!(output.status.code(), Some(1), "{flaw:?}");

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::print;
+use crate::out;
+use crate::out::Line;
+use crate::out::Style;
 use crate::redact;
+use crate::visible;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -19,6 +21,22 @@ pub(crate) enum Outcome {
     Fail,
     Skip,
 }
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Pass, Self::Warn, Self::Fail, Self::Skip];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "passed",
+            Self::Warn => "warned",
+            Self::Fail => "failed",
+            Self::Skip => "skipped",
+        }
+    }
+}
+
+/// What is kept of what a check saw, in characters.
+const LONGEST: usize = 600;
 
 /// What a check is about, apart from how it ended.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -70,14 +88,14 @@ impl Report {
         &self,
         url: &str,
         as_json: bool,
-    ) -> Result<ExitCode> {
+    ) -> ExitCode {
         if as_json {
-            println!("{}", serde_json::to_string_pretty(&self.json(url))?);
+            out::print_json(&self.json(url));
         } else {
-            self.print_text(url);
+            out::print(&self.lines(url));
         }
         let failed = self.count(Outcome::Fail) > 0;
-        Ok(ExitCode::from(u8::from(failed)))
+        ExitCode::from(u8::from(failed))
     }
 
     fn json(
@@ -105,36 +123,28 @@ impl Report {
             .count()
     }
 
-    fn print_text(
+    fn lines(
         &self,
         url: &str,
-    ) {
-        let skipped = |finding: &&Finding| finding.outcome == Outcome::Skip;
-        for finding in self.findings.iter().filter(|finding| !skipped(finding)) {
-            println!("{}", line(finding));
-        }
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for finding in self.findings.iter().filter(skipped) {
-            match reasons
-                .iter_mut()
-                .find(|(reason, _)| *reason == finding.seen)
-            {
-                Some((_, ids)) => ids.push(finding.rule.id),
-                None => reasons.push((&finding.seen, vec![finding.rule.id])),
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for group in 0..GROUPS.len() {
+            let findings = self.findings.iter();
+            let own: Vec<_> = findings.filter(|f| group_of(f.rule.id) == group).collect();
+            if !own.is_empty() {
+                lines.extend(section(GROUPS[group].title, &own));
             }
         }
-        for (reason, ids) in reasons {
-            let ids = print::wrap(&ids.join(", "), "        ");
-            println!("skip  {reason}:\n{ids}");
+        let all: Vec<_> = self.findings.iter().collect();
+        let total = format!("{}: {url}", summary(&all, &Outcome::ALL));
+        lines.push(Line::new(total).styled(Style::Bold));
+        if !self.left_behind.is_empty() {
+            lines.push(Line::empty());
+            lines.push(Line::new("Left behind at the authorization server:"));
         }
-        println!(
-            "\n{} passed, {} warned, {} failed, {} skipped: {}",
-            self.count(Outcome::Pass),
-            self.count(Outcome::Warn),
-            self.count(Outcome::Fail),
-            self.count(Outcome::Skip),
-            url
-        );
+        let left = self.left_behind.iter();
+        lines.extend(left.map(|what| Line::new(what).marked("  - ", Style::Plain)));
+        lines
     }
 
     /// Adds a finding.
@@ -147,7 +157,7 @@ impl Report {
         self.findings.push(Finding {
             rule,
             outcome,
-            seen: redact::text(&seen.into()),
+            seen: visible::cut(&redact::text(&seen.into()), LONGEST).into_owned(),
         });
     }
 
@@ -188,31 +198,141 @@ impl Report {
         &mut self,
         what: String,
     ) {
-        self.left_behind.push(redact::text(&what));
+        let what = redact::text(&what);
+        self.left_behind
+            .push(visible::cut(&what, LONGEST).into_owned());
     }
 }
 
-fn line(finding: &Finding) -> String {
-    let (mark, colour) = match finding.outcome {
-        Outcome::Pass => ("pass", "32"),
-        Outcome::Warn => ("warn", "33"),
-        Outcome::Fail => ("FAIL", "31"),
-        Outcome::Skip => ("skip", "0"),
-    };
-    let mark = match print::colours_on_stdout() {
-        true => format!("\x1b[{colour}m{mark}\x1b[0m"),
-        false => mark.to_owned(),
+/// A part of the report, and how the ids of its rules begin.
+struct Group {
+    title: &'static str,
+    ids: &'static [&'static str],
+}
+
+/// The first that fits is the one.
+const GROUPS: [Group; 10] = [
+    Group {
+        title: "What a stranger gets",
+        ids: &["auth.", "challenge."],
+    },
+    Group {
+        title: "Pages in a browser",
+        ids: &["cors."],
+    },
+    Group {
+        title: "What the server says of itself",
+        ids: &["prm.", "wellknown."],
+    },
+    Group {
+        title: "What the authorization server says of itself",
+        ids: &["as."],
+    },
+    Group {
+        title: "Registration, and requests that must fail",
+        ids: &["dcr.", "redirect.", "pkce.", "token.error-json"],
+    },
+    Group {
+        title: "Logging in",
+        ids: &["login.", "token.lifetime", "refresh.", "stepup."],
+    },
+    Group {
+        title: "The token",
+        ids: &["token."],
+    },
+    Group {
+        title: "The protocol",
+        ids: &["era.", "mcp."],
+    },
+    Group {
+        title: "What the server refuses",
+        ids: &["refuse.", "origin.", "host."],
+    },
+    Group {
+        title: "Other checks",
+        ids: &[""],
+    },
+];
+
+/// The place of a rule in the report.
+fn group_of(id: &str) -> usize {
+    let fits = |group: &Group| group.ids.iter().any(|start| id.starts_with(start));
+    GROUPS.iter().position(fits).unwrap_or(GROUPS.len() - 1)
+}
+
+/// `3 passed, 1 failed`: the outcomes that are there.
+fn summary(
+    findings: &[&Finding],
+    always: &[Outcome],
+) -> String {
+    let count = |outcome| findings.iter().filter(|f| f.outcome == outcome).count();
+    let parts = Outcome::ALL.iter().filter_map(|outcome| {
+        let count = count(*outcome);
+        (count > 0 || always.contains(outcome)).then(|| format!("{count} {}", outcome.word()))
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A group: its title with how it ended, its findings, and those that could not be made by reason.
+fn section(
+    title: &str,
+    findings: &[&Finding],
+) -> Vec<Line> {
+    let text = format!("{title}: {}", summary(findings, &[]));
+    let mut lines = vec![Line::new(text).styled(Style::Bold)];
+    let is_skipped = |finding: &&&Finding| finding.outcome == Outcome::Skip;
+    for finding in findings.iter().filter(|finding| !is_skipped(finding)) {
+        lines.extend(told(finding));
+    }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(is_skipped) {
+        let known = reasons.iter_mut().find(|(why, _)| *why == finding.seen);
+        match known {
+            Some((_, ids)) => ids.push(finding.rule.id),
+            None => reasons.push((&finding.seen, vec![finding.rule.id])),
+        }
+    }
+    for (reason, ids) in reasons {
+        let text = format!("{}: {reason}", ids.join(", "));
+        lines.push(Line::new(text).marked("  skip  ", Style::Plain));
+    }
+    lines.push(Line::empty());
+    lines
+}
+
+fn told(finding: &Finding) -> Vec<Line> {
+    let (mark, style) = match finding.outcome {
+        Outcome::Pass => ("  pass  ", Style::Green),
+        Outcome::Warn => ("  warn  ", Style::Yellow),
+        Outcome::Fail => ("  FAIL  ", Style::Red),
+        Outcome::Skip => ("  skip  ", Style::Plain),
     };
     let rule = finding.rule;
-    let mut text = format!("{mark}  {:<24} {}", rule.id, rule.claim);
-    if finding.outcome != Outcome::Pass {
-        text.push_str(&format!("\n        seen:  {}", finding.seen));
+    let text = format!("{}: {}", rule.id, rule.claim);
+    let mut lines = vec![Line::new(text).marked(mark, style)];
+    if finding.outcome == Outcome::Pass {
+        return lines;
     }
-    if matches!(finding.outcome, Outcome::Warn | Outcome::Fail) {
-        text.push_str(&format!(
-            "\n        fix:   {}\n        hits:  {}",
-            rule.fix, rule.clients
-        ));
+    for (what, text) in [
+        ("seen", finding.seen.as_str()),
+        ("fix", rule.fix),
+        ("hits", rule.clients),
+    ] {
+        let mark = format!("        {what:<6}");
+        lines.push(Line::new(text).marked(mark, Style::Dim));
     }
-    text
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_group_that_fits_is_the_one() {
+        assert_eq!(GROUPS[group_of("token.error-json")].ids[0], "dcr.");
+        assert_eq!(GROUPS[group_of("token.lifetime")].title, "Logging in");
+        assert_eq!(GROUPS[group_of("token.aud")].title, "The token");
+        assert_eq!(GROUPS[group_of("new.one")].title, "Other checks");
+    }
 }

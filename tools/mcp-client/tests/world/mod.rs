@@ -45,9 +45,28 @@ pub(crate) enum Flaw {
     Upstream,
     /// The user signs in at the second origin, which asks for the password.
     UpstreamForm,
+    /// The user signs in at the second origin, which asks for a press of a button.
+    UpstreamButton,
     /// The login form is here and sends the password to the second origin.
     UpstreamAction,
+    /// Titles, descriptions and results are full of control characters.
+    EvilText,
+    /// So is the error of the token endpoint.
+    EvilError,
+    /// So is a plain-text refusal of a call, and its challenge.
+    EvilRefusal,
+    /// The metadata is half a megabyte of brackets.
+    Nested,
+    /// The metadata is a megabyte of numbers.
+    Wide,
+    /// The metadata is a hundred thousand small objects.
+    ManyObjects,
+    /// The result of a call is nested as deep as a parser takes it, and long.
+    NestedResult,
 }
+
+/// One of every class, and some markup.
+pub(crate) const EVIL: &str = "a\u{1b}]0;t\u{7}\u{9b}2J\u{202e}b\u{200b}c\u{e0041}<img src=x>\n# d";
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -281,10 +300,14 @@ impl Place {
             "/mcp" => self.mcp(seen),
             "/.well-known/oauth-protected-resource/mcp" => self.resource(),
             "/moved" => redirect(&format!("{}/document", self.abroad_url())),
-            "/.well-known/oauth-authorization-server" => self.metadata().into_response(),
+            "/.well-known/oauth-authorization-server" => self.issuer(),
             "/register" => self.register(seen),
             "/authorize" => self.authorize(seen),
             "/login" | "/finish" => self.code(seen),
+            "/token" if self.flaw == Flaw::EvilError => {
+                let error = json!({"error": EVIL, "error_description": EVIL});
+                (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
+            }
             "/token" => token(),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
@@ -311,11 +334,32 @@ impl Place {
             return redirect(&format!("{}/mcp", self.abroad_url()));
         }
         let request: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        if self.flaw == Flaw::EvilRefusal && request["method"] == "tools/list" {
+            let challenge = b"Bearer error=\"insufficient_scope\", scope=\"a\xc2\x9b2Jb\"";
+            let value = axum::http::HeaderValue::from_bytes(challenge).unwrap();
+            let headers = [(header::WWW_AUTHENTICATE, value)];
+            return (StatusCode::FORBIDDEN, headers, EVIL).into_response();
+        }
+        if self.flaw == Flaw::NestedResult && request["method"] == "tools/call" {
+            return nested(&request["id"]);
+        }
+        let text = if self.flaw == Flaw::EvilText {
+            EVIL
+        } else {
+            "whoami"
+        };
         let result = match request["method"].as_str() {
             Some("server/discover") => json!({"supportedVersions": ["2026-07-28"]}),
-            Some("tools/list") => json!({"tools": [{"name": "whoami"}]}),
-            Some("prompts/get") => json!({"messages": []}),
-            _ => json!({"content": []}),
+            Some("tools/list") => json!({"tools": [{
+                "name": text,
+                "description": text,
+                "annotations": {"readOnlyHint": true},
+                "inputSchema": {"properties": {text: {"type": text}}},
+            }]}),
+            Some("prompts/get") => json!({"messages": [
+                {"role": text, "content": {"text": text}},
+            ]}),
+            _ => json!({"content": [{"text": text}, {text: text}]}),
         };
         axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).into_response()
     }
@@ -332,6 +376,18 @@ impl Place {
             _ => self.home_url(),
         };
         axum::Json(json!({"resource": resource, "authorization_servers": [issuer]})).into_response()
+    }
+
+    /// The metadata, or a megabyte of something else.
+    fn issuer(&self) -> Response {
+        let half = 512 * 1024;
+        let body = match self.flaw {
+            Flaw::Nested => format!("{}{}", "[".repeat(half - 9), "]".repeat(half - 9)),
+            Flaw::Wide => format!("[{}1]", "1,".repeat(half - 9)),
+            Flaw::ManyObjects => format!("[{}1]", "{\"\":0},".repeat(half / 4 - 9)),
+            _ => return self.metadata().into_response(),
+        };
+        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 
     fn metadata(&self) -> axum::Json<Value> {
@@ -374,7 +430,7 @@ impl Place {
     ) -> Response {
         let query = seen.uri.query().unwrap_or_default();
         let action = match self.flaw {
-            Flaw::Upstream | Flaw::UpstreamForm => {
+            Flaw::Upstream | Flaw::UpstreamForm | Flaw::UpstreamButton => {
                 let to = format!("{}/sign-in?{query}", self.abroad_url());
                 return ([(header::SET_COOKIE, "home=1")], redirect(&to)).into_response();
             }
@@ -395,6 +451,10 @@ impl Place {
                 ([(header::SET_COOKIE, "upstream=1")], redirect(&to)).into_response()
             }
             ("/signed-in", _) => redirect(&format!("{}/finish?{query}", self.home_url())),
+            ("/sign-in", Flaw::UpstreamButton) => {
+                let page = "<form action=\"/pressed\"><button name=\"go\">Go</button></form>";
+                axum::response::Html(page).into_response()
+            }
             ("/sign-in", _) => form(&format!("/login?{query}")),
             _ => self.home(seen),
         }
@@ -424,6 +484,14 @@ fn form(action: &str) -> Response {
          name=\"password\"></form>"
     );
     axum::response::Html(page).into_response()
+}
+
+/// As deep as serde_json reads it, and a megabyte long: indented, it would be a hundred.
+fn nested(id: &Value) -> Response {
+    let (open, close) = ("[".repeat(100), "]".repeat(100));
+    let item = format!("{{\"x\":{open}{}1{close}}}", "1,".repeat(500_000));
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[{item}]}}}}");
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn token() -> Response {
