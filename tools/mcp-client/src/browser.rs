@@ -8,8 +8,7 @@
 //! sign-in through an upstream provider, is followed by GET with the cookies of that origin alone,
 //! and leads on only where it asks nothing.
 
-use std::process::Command;
-use std::process::Stdio;
+use std::thread;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -59,25 +58,27 @@ impl std::str::FromStr for User {
 pub(crate) fn open(url: &Url) {
     out::say("\nLog in in your browser. If it does not open, go to:");
     out::say_url(url);
-    let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
-        ("open", &[])
-    } else if cfg!(windows) {
-        ("rundll32", &["url.dll,FileProtocolHandler"])
-    } else {
-        ("xdg-open", &[])
-    };
-    let started = Command::new(program)
-        .args(arguments)
-        .arg(url.as_str())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    if started.is_err() {
-        out::say(
-            "(no browser could be opened here: open the URL yourself, or use --paste-callback)",
-        );
+    if !has_screen(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        out::say(NO_BROWSER);
+        return;
     }
+    let url = url.to_string();
+    // A browser in a terminal runs until its user closes it, so nobody waits for it here.
+    thread::spawn(move || {
+        if webbrowser::open(&url).is_err() {
+            out::say(NO_BROWSER);
+        }
+    });
+}
+
+const NO_BROWSER: &str =
+    "(no browser could be opened here: open the address yourself, or use --paste-callback)";
+
+/// Whether a browser has anywhere to show itself. Without a screen, on Linux and its like, what
+/// would be started is a browser for terminals, on top of this program.
+fn has_screen(is_set: impl Fn(&str) -> bool) -> bool {
+    let somewhere = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "WSL_DISTRO_NAME"];
+    cfg!(any(windows, target_os = "macos")) || somewhere.into_iter().any(is_set)
 }
 
 /// Asks for the URL that the browser ended up at.
@@ -305,4 +306,31 @@ fn press_first(form: &Form) -> Vec<(&str, Field<'_>)> {
 
 fn as_it_is(input: &Input) -> (&str, Field<'_>) {
     (&input.name, Field::Text(&input.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_machine_without_a_screen_starts_no_browser() {
+        assert!(!has_screen(|_| false));
+        assert!(has_screen(|name| name == "WAYLAND_DISPLAY"));
+        assert!(has_screen(|name| name == "BROWSER"));
+    }
+
+    #[test]
+    fn only_the_redirect_uri_itself_is_the_way_back() {
+        let back = |url: &str| is_redirect_to(&url.parse().unwrap(), "http://127.0.0.1:7/callback");
+        assert!(back("http://127.0.0.1:7/callback?code=1&state=2"));
+        for url in [
+            "http://127.0.0.1:7/callback/other?code=1",
+            "http://127.0.0.1:7/callback.evil?code=1",
+            "http://127.0.0.1:71/callback?code=1",
+            "http://127.0.0.1:7@evil.example/callback?code=1",
+        ] {
+            assert!(!back(url), "{url}");
+        }
+    }
 }

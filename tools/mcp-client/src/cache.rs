@@ -13,6 +13,8 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 use anyhow::Result;
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::choose_native_strategy;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -61,9 +63,13 @@ pub(crate) struct Cache {
 impl Cache {
     /// In this folder, or in the user's own.
     pub(crate) fn open(folder: Option<PathBuf>) -> Result<Self> {
-        let folder = folder
-            .or_else(|| user_cache().map(|folder| folder.join("mcp-client")))
-            .context("no cache folder is known: name one with --cache-dir")?;
+        let folder = match folder {
+            Some(folder) => folder,
+            None => choose_native_strategy()
+                .context("no cache folder is known: name one with --cache-dir")?
+                .cache_dir()
+                .join("mcp-client"),
+        };
         Ok(Self {
             file: folder.join("logins.json"),
         })
@@ -122,20 +128,4 @@ fn write_private(
     options.open(&draft)?.write_all(text.as_bytes())?;
     fs::rename(&draft, file)?;
     Ok(())
-}
-
-fn user_cache() -> Option<PathBuf> {
-    let folder = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    if cfg!(windows) {
-        return folder("LOCALAPPDATA");
-    }
-    let own = match cfg!(target_os = "macos") {
-        true => "Library/Caches",
-        false => ".cache",
-    };
-    folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(own)))
 }

@@ -187,22 +187,23 @@ impl Login {
         http: &mut Http,
         request: &Trusted,
     ) -> Result<String> {
-        match (&self.how.user, &self.callback) {
-            (Some(user), callback) => {
-                let back = self
-                    .headless
-                    .log_in(http, request, &self.redirect_uri, user)
-                    .await?;
-                match callback {
-                    Some(callback) => deliver(http, callback, &back).await,
-                    None => Ok(back),
+        if let Some(callback) = &mut self.callback {
+            callback.forget();
+        }
+        let Some(user) = &self.how.user else {
+            return match &mut self.callback {
+                Some(callback) => {
+                    browser::open(request.url());
+                    receive(http, callback).await
                 }
-            }
-            (None, Some(callback)) => {
-                browser::open(request.url());
-                receive(http, callback).await
-            }
-            (None, None) => browser::paste(request.url()),
+                None => browser::paste(request.url()),
+            };
+        };
+        let uri = &self.redirect_uri;
+        let back = self.headless.log_in(http, request, uri, user).await?;
+        match &mut self.callback {
+            Some(callback) => deliver(http, callback, &back).await,
+            None => Ok(back),
         }
     }
 
@@ -384,7 +385,7 @@ fn look_inside(
 /// The stand-in for the browser calls the listener, just as a browser would.
 async fn deliver(
     http: &mut Http,
-    callback: &Callback,
+    callback: &mut Callback,
     url: &str,
 ) -> Result<String> {
     let request = Outgoing::get(url);
@@ -397,7 +398,7 @@ async fn deliver(
 
 async fn receive(
     http: &mut Http,
-    callback: &Callback,
+    callback: &mut Callback,
 ) -> Result<String> {
     let (url, reply) = callback.receive().await?;
     http.note(story::CALLBACK, &Outgoing::get(&url), &reply);

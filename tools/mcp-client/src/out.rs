@@ -192,17 +192,22 @@ pub(crate) fn print(lines: &[Line]) {
 /// Prints what a server gave as a result: as it is, but for what cannot be seen. Only a terminal has
 /// it wrapped.
 pub(crate) fn print_data(text: &str) {
-    for line in text.lines() {
-        let line = visible::page(line);
-        if io::stdout().is_terminal() {
-            let options = Options::new(width()).word_splitter(WordSplitter::NoHyphenation);
-            for row in textwrap::wrap(&line, options) {
-                stdout(&row);
-            }
-        } else {
-            stdout(&line);
-        }
+    let rows = fitted(text, io::stdout().is_terminal());
+    rows.iter().for_each(|row| stdout(row));
+}
+
+/// The lines of a text, wrapped where a terminal shows them; elsewhere somebody may look for words.
+fn fitted(
+    text: &str,
+    on_terminal: bool,
+) -> Vec<String> {
+    let text = visible::page(text);
+    if !on_terminal {
+        return text.lines().map(str::to_owned).collect();
     }
+    let options = Options::new(width()).word_splitter(WordSplitter::NoHyphenation);
+    let rows = textwrap::wrap(&text, options);
+    rows.into_iter().map(Cow::into_owned).collect()
 }
 
 /// Prints JSON for machines.
@@ -214,17 +219,10 @@ pub(crate) fn print_json(value: &Value) {
     );
 }
 
-/// Says something besides the result: on standard error, fitted to the terminal.
+/// Says something besides the result, on standard error.
 pub(crate) fn say(text: &str) {
-    let text = visible::page(text);
-    for line in text.lines() {
-        let options = Options::new(width()).word_splitter(WordSplitter::NoHyphenation);
-        for row in textwrap::wrap(line, options) {
-            stderr(&format!("{row}\n"));
-        }
-        if line.is_empty() {
-            stderr("\n");
-        }
+    for row in fitted(text, io::stderr().is_terminal()) {
+        stderr(&format!("{row}\n"));
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct Session {
     login: Option<Login>,
     /// Whether the token was given, and is all there is.
     fixed: bool,
-    /// Whether the user has logged in during this run.
-    asked: bool,
+    /// The scopes that the user was asked for during this run, if it came to a login.
+    asked: Option<Vec<String>>,
 }
 
 impl Session {
@@ -85,7 +85,7 @@ impl Session {
             entry,
             login: None,
             fixed: token.is_some(),
-            asked: false,
+            asked: None,
         })
     }
 
@@ -98,6 +98,7 @@ impl Session {
         let request = self.endpoint.initialize();
         let reply = self.http.send(story::QUIET, request).await?;
         if !reply.json()["result"].is_object() {
+            mcp::ask_about_path(self.server.as_str(), &reply)?;
             let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
             bail!("this is no MCP server that we can talk to ({why})");
         }
@@ -146,7 +147,7 @@ impl Session {
         challenge: Challenge,
         reply: &Reply,
     ) -> Result<()> {
-        if self.fixed || self.asked {
+        if self.fixed || self.asked.is_some() {
             let why = mcp::problem(reply).unwrap_or_default();
             bail!("the server does not take this token: {why}");
         }
@@ -176,7 +177,7 @@ impl Session {
     ) -> Result<()> {
         let login = self.login.as_mut().context("there is no login to widen")?;
         let grant = login.authorize(&mut self.http, &scopes).await?;
-        self.asked = true;
+        self.asked = Some(scopes);
         self.take(grant)
     }
 
@@ -216,9 +217,14 @@ impl Session {
             .as_ref()
             .map(|entry| entry.scopes.clone())
             .unwrap_or_default();
+        let asked = self.asked.as_deref().unwrap_or_default();
+        let dropped = scopes::dropped(&challenge.scopes(), asked, &had);
+        if !dropped.is_empty() {
+            bail!(scopes::granted_only(&had, &dropped));
+        }
         let wanted = scopes::union(&had, &challenge.scopes());
-        if self.asked && wanted.len() == had.len() {
-            bail!("the user may not lend the scope that is needed ({needed})");
+        if self.asked.is_some() && wanted.len() == had.len() {
+            bail!("the server asks for a scope that the token has ({needed})");
         }
         out::say(&format!(
             "(this needs more: {needed}; asking the user again)"

@@ -48,7 +48,10 @@ struct Walk<'a> {
     server: &'a ServerUrl,
     endpoint: Endpoint,
     login: Option<Login>,
-    scopes: Vec<String>,
+    /// What was asked for so far.
+    asked: Vec<String>,
+    /// What the token in use is good for.
+    granted: Vec<String>,
 }
 
 /// Walks the whole way.
@@ -63,7 +66,8 @@ pub(crate) async fn walk(
         server,
         endpoint: Endpoint::new(server.as_str(), None),
         login: None,
-        scopes: Vec::new(),
+        asked: Vec::new(),
+        granted: Vec::new(),
     };
     let reply = walk.knock().await?;
     let reply = match reply.status {
@@ -125,7 +129,7 @@ impl Walk<'_> {
             .chapter("Finding the way: who issues tokens for this server?");
         let preset = how.issuer.as_deref();
         let way = discovery::find_way(self.http, self.server, challenge, preset).await?;
-        self.scopes = self.first_scopes(way.scopes());
+        self.asked = self.first_scopes(way.scopes());
         self.http
             .recorder
             .chapter("Introducing ourselves: registration");
@@ -133,8 +137,8 @@ impl Walk<'_> {
         self.http
             .recorder
             .chapter("Logging in: the authorization code flow with PKCE");
-        let grant = login.authorize(self.http, &self.scopes).await?;
-        self.scopes = scopes::union(&self.scopes, &grant.scopes);
+        let grant = login.authorize(self.http, &self.asked).await?;
+        self.granted = grant.scopes;
         self.endpoint.pass = Some(login.way.pass(grant.access_token));
         self.login = Some(login);
         Ok(())
@@ -164,10 +168,7 @@ impl Walk<'_> {
         self.http
             .recorder
             .chapter("Inside: the same call, with the token");
-        let request = self.endpoint.request("server/discover", json!({}));
-        let reply = self.http.send(story::GREET, request).await?;
-        self.stop_if_refused(&reply)?;
-        Ok(reply)
+        self.ask(story::GREET, "server/discover", json!({})).await
     }
 
     fn stop_if_refused(
@@ -205,6 +206,7 @@ impl Walk<'_> {
             self.http.send(story::READY, request).await?;
             return Ok(());
         }
+        mcp::ask_about_path(self.server.as_str(), &reply)?;
         let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
         bail!(
             "this is no MCP server that we can talk to: it answers neither server/discover nor initialize ({why})"
@@ -286,19 +288,21 @@ impl Walk<'_> {
             .recorder
             .chapter("Stepping up: more scopes, with the user's consent");
         let needed = challenge.scopes();
-        let wanted = scopes::union(&self.scopes, &needed);
+        let dropped = scopes::dropped(&needed, &self.asked, &self.granted);
+        if !dropped.is_empty() {
+            bail!(scopes::granted_only(&self.granted, &dropped));
+        }
+        let wanted = scopes::union(&self.granted, &needed);
         let lines = vec![
-            format!("had       {}", self.scopes.join(" ")),
+            format!("had       {}", self.granted.join(" ")),
             format!("needed    {}", needed.join(" ")),
             format!("ask for   {}", wanted.join(" ")),
         ];
         self.http.recorder.local(story::STEP_UP, lines);
         let login = self.login.as_mut().expect("only called with a login");
         let grant = login.authorize(self.http, &wanted).await?;
-        if !needed.iter().all(|scope| grant.scopes.contains(scope)) {
-            bail!("the new token still lacks a scope that is needed: the user may not lend it");
-        }
-        self.scopes = wanted;
+        self.asked = wanted;
+        self.granted = grant.scopes;
         self.endpoint.pass = Some(login.way.pass(grant.access_token));
         self.http
             .recorder

@@ -49,6 +49,14 @@ pub(crate) enum Flaw {
     UpstreamButton,
     /// The login form is here and sends the password to the second origin.
     UpstreamAction,
+    /// Nothing: what a login leaves can be taken back here.
+    CleanUp,
+    /// What was registered is said to be managed at the second origin.
+    ForeignManagement,
+    /// The issuer drops one of the scopes that a call needs.
+    DropsScope,
+    /// There is nothing at `/mcp`.
+    NotFound,
     /// Titles, descriptions and results are full of control characters.
     EvilText,
     /// So is the error of the token endpoint.
@@ -185,6 +193,13 @@ impl World {
         self.seen().iter().filter(|seen| has(seen)).count()
     }
 
+    /// Method and path of every request to the first origin, and its body, in order.
+    pub(crate) fn story(&self) -> Vec<(String, String)> {
+        let home = self.at_home.lock().unwrap();
+        let told = |seen: &Seen| (format!("{} {}", seen.method, seen.uri), seen.body.clone());
+        home.iter().map(told).collect()
+    }
+
     /// How many requests to the MCP server brought a token.
     pub(crate) fn bearers(&self) -> usize {
         let all = self.seen();
@@ -297,7 +312,14 @@ impl Place {
         seen: &Seen,
     ) -> Response {
         match seen.uri.path() {
+            "/mcp" if self.flaw == Flaw::NotFound => (
+                StatusCode::NOT_FOUND,
+                axum::Json(json!({"error": "not_found"})),
+            )
+                .into_response(),
             "/mcp" => self.mcp(seen),
+            "/revoke" | "/end" => StatusCode::OK.into_response(),
+            "/manage/c" => StatusCode::NO_CONTENT.into_response(),
             "/.well-known/oauth-protected-resource/mcp" => self.resource(),
             "/moved" => redirect(&format!("{}/document", self.abroad_url())),
             "/.well-known/oauth-authorization-server" => self.issuer(),
@@ -308,7 +330,8 @@ impl Place {
                 let error = json!({"error": EVIL, "error_description": EVIL});
                 (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
             }
-            "/token" => token(),
+            "/token" if self.flaw == Flaw::DropsScope => token(Some("a")),
+            "/token" => token(None),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
     }
@@ -329,6 +352,15 @@ impl Place {
             let challenge = format!("Bearer resource_metadata=\"{document}\"");
             let headers = [(header::WWW_AUTHENTICATE, challenge)];
             return (StatusCode::UNAUTHORIZED, headers).into_response();
+        }
+        if seen.uri.query().is_some() || seen.header(header::AUTHORIZATION).contains("not-a") {
+            let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
+            return (StatusCode::UNAUTHORIZED, challenge).into_response();
+        }
+        if self.flaw == Flaw::DropsScope {
+            let challenge = "Bearer error=\"insufficient_scope\", scope=\"a b\"";
+            let headers = [(header::WWW_AUTHENTICATE, challenge)];
+            return (StatusCode::FORBIDDEN, headers).into_response();
         }
         if self.flaw == Flaw::RedirectedCall {
             return redirect(&format!("{}/mcp", self.abroad_url()));
@@ -406,13 +438,18 @@ impl Place {
         } else {
             "S256"
         };
-        axum::Json(json!({
+        let mut document = json!({
             "issuer": issuer,
             "authorization_endpoint": format!("{home}/authorize"),
             "token_endpoint": token,
             "registration_endpoint": format!("{home}/register"),
             "code_challenge_methods_supported": [method],
-        }))
+        });
+        if matches!(self.flaw, Flaw::CleanUp | Flaw::ForeignManagement) {
+            document["revocation_endpoint"] = json!(format!("{home}/revoke"));
+            document["end_session_endpoint"] = json!(format!("{home}/end"));
+        }
+        axum::Json(document)
     }
 
     fn register(
@@ -421,6 +458,15 @@ impl Place {
     ) -> Response {
         let mut client: Value = serde_json::from_str(&seen.body).unwrap_or_default();
         client["client_id"] = json!("c");
+        let manager = match self.flaw {
+            Flaw::CleanUp => Some(self.home_url()),
+            Flaw::ForeignManagement => Some(self.abroad_url()),
+            _ => None,
+        };
+        if let Some(manager) = manager {
+            client["registration_client_uri"] = json!(format!("{manager}/manage/c"));
+            client["registration_access_token"] = json!("manager");
+        }
         (StatusCode::CREATED, axum::Json(client)).into_response()
     }
 
@@ -494,8 +540,16 @@ fn nested(id: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn token() -> Response {
-    let answer = json!({"access_token": "issued", "token_type": "Bearer", "expires_in": 900});
+fn token(scope: Option<&str>) -> Response {
+    let mut answer = json!({
+        "access_token": "issued",
+        "refresh_token": "refresher",
+        "token_type": "Bearer",
+        "expires_in": 900,
+    });
+    if let Some(scope) = scope {
+        answer["scope"] = json!(scope);
+    }
     axum::Json(answer).into_response()
 }
 
