@@ -17,7 +17,9 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use textwrap::Options;
+use textwrap::WordSeparator;
 use textwrap::WordSplitter;
+use textwrap::core::Word;
 use textwrap::core::display_width;
 
 use crate::visible;
@@ -127,10 +129,7 @@ impl Line {
         let mark = visible::line(&self.mark);
         let text = visible::line(&self.text);
         let whole = format!("{mark}{text}");
-        let options = Options::new(width)
-            .subsequent_indent(&self.hang)
-            .word_splitter(WordSplitter::NoHyphenation);
-        let rows = textwrap::wrap(&whole, options);
+        let rows = textwrap::wrap(&whole, options(width).subsequent_indent(&self.hang));
         let paint = |(index, row): (usize, &Cow<'_, str>)| {
             let start = if index == 0 {
                 mark.len()
@@ -156,6 +155,46 @@ impl Line {
         };
         rows.iter().enumerate().map(paint).collect()
     }
+}
+
+/// Lines are broken at spaces, and URLs where a part of them begins.
+fn options<'a>(width: usize) -> Options<'a> {
+    Options::new(width)
+        .word_separator(WordSeparator::Custom(words))
+        .word_splitter(WordSplitter::NoHyphenation)
+}
+
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let words = WordSeparator::AsciiSpace.find_words(line);
+    Box::new(words.flat_map(|word| parts(word)))
+}
+
+/// A longer URL is broken where a part of it begins; a shorter one moves to the next row as a whole.
+const LONG_URL: usize = 50;
+
+/// A long URL in its parts: before `/`, `?` and `&`. Anything else as one.
+fn parts(word: Word<'_>) -> Vec<Word<'_>> {
+    let text = word.word;
+    let is_url = text.contains("://") || text.starts_with('/');
+    if text.len() < LONG_URL || !is_url {
+        return vec![word];
+    }
+    let bytes = text.as_bytes();
+    let starts = |at: &usize| match bytes[*at] {
+        b'?' | b'&' => true,
+        b'/' => bytes[at - 1] != b'/' && bytes.get(at + 1) != Some(&b'/'),
+        _ => false,
+    };
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for at in (1..bytes.len()).filter(starts) {
+        parts.push(Word::from(&text[from..at]));
+        from = at;
+    }
+    let mut last = Word::from(&text[from..]);
+    last.whitespace = word.whitespace;
+    parts.push(last);
+    parts
 }
 
 fn paint(
@@ -205,9 +244,9 @@ fn fitted(
     if !on_terminal {
         return text.lines().map(str::to_owned).collect();
     }
-    let options = Options::new(width()).word_splitter(WordSplitter::NoHyphenation);
-    let rows = textwrap::wrap(&text, options);
-    rows.into_iter().map(Cow::into_owned).collect()
+    let options = options(width());
+    let rows = text.lines().flat_map(|line| textwrap::wrap(line, &options));
+    rows.map(Cow::into_owned).collect()
 }
 
 /// Prints JSON for machines.
@@ -282,6 +321,23 @@ mod tests {
         assert_eq!(rows, ["pass  one two three", "      four five six"]);
         let rows = Line::new("x".repeat(50)).rows(20, false);
         assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn urls_break_where_a_part_begins() {
+        let url = "http://localhost:9001/oauth/authorize?to=http://localhost:9000/mcp&state=2";
+        let line = Line::new(format!("Location: {url} end")).hanging("  ");
+        let expected = [
+            "Location: http://localhost:9001/oauth",
+            "  /authorize?to=http://localhost:9000",
+            "  /mcp&state=2 end",
+        ];
+        assert_eq!(line.rows(40, false), expected);
+        assert_eq!(
+            Line::new("now http://localhost/mcp").rows(22, false),
+            ["now", "http://localhost/mcp"]
+        );
+        assert_eq!(Line::new("and/or").rows(20, false), ["and/or"]);
     }
 
     #[test]

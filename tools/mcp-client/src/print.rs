@@ -87,7 +87,7 @@ impl Printer {
         };
         let mut lines = vec![Line::new(&check.what).marked(mark, style)];
         if self.explain {
-            let why = Line::new(check.prevents).marked("    ", Style::Plain);
+            let why = Line::new(check.prevents).marked("      ", Style::Plain);
             lines.push(why.styled(Style::Dim));
         }
         lines
