@@ -203,10 +203,8 @@ impl Reply {
             .lines()
             .filter_map(|line| line.strip_prefix("data:"));
         let messages = data.map(|data| parse(data.trim()));
-        messages
-            .filter(|message| !message.is_null())
-            .last()
-            .unwrap_or_default()
+        let mut messages = messages.filter(|message| !message.is_null());
+        messages.next_back().unwrap_or_default()
     }
 
     fn is_stream(&self) -> bool {

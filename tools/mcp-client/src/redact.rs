@@ -119,9 +119,12 @@ pub(crate) fn url(text: &str) -> String {
 
 /// The parameters of a query or a form, decoded for reading: `name=value`.
 pub(crate) fn parameters(encoded: &str) -> Vec<String> {
-    let shown = |name: &str, text: &str| match UNREAD.contains(&name) {
-        true => "(not read before iss is checked)".to_owned(),
-        false => cut(value(name, text)),
+    let shown = |name: &str, text: &str| {
+        if UNREAD.contains(&name) {
+            "(not read before iss is checked)".to_owned()
+        } else {
+            cut(value(name, text))
+        }
     };
     form_urlencoded::parse(encoded.as_bytes())
         .map(|(name, text)| format!("{name}={}", shown(&name, &text)))

@@ -340,41 +340,46 @@ impl Place {
         &self,
         seen: &Seen,
     ) -> Response {
-        if !seen.headers.contains_key(header::AUTHORIZATION) {
-            let document = match self.flaw {
-                Flaw::ForeignMetadata => format!("{}/document", self.abroad_url()),
-                Flaw::RedirectedMetadata => format!("{}/moved", self.home_url()),
-                _ => format!(
-                    "{}/.well-known/oauth-protected-resource/mcp",
-                    self.home_url()
-                ),
-            };
-            let challenge = format!("Bearer resource_metadata=\"{document}\"");
-            let headers = [(header::WWW_AUTHENTICATE, challenge)];
-            return (StatusCode::UNAUTHORIZED, headers).into_response();
-        }
-        if seen.uri.query().is_some() || seen.header(header::AUTHORIZATION).contains("not-a") {
-            let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-            return (StatusCode::UNAUTHORIZED, challenge).into_response();
-        }
-        if self.flaw == Flaw::DropsScope {
-            let challenge = "Bearer error=\"insufficient_scope\", scope=\"a b\"";
-            let headers = [(header::WWW_AUTHENTICATE, challenge)];
-            return (StatusCode::FORBIDDEN, headers).into_response();
-        }
-        if self.flaw == Flaw::RedirectedCall {
-            return redirect(&format!("{}/mcp", self.abroad_url()));
-        }
         let request: Value = serde_json::from_str(&seen.body).unwrap_or_default();
-        if self.flaw == Flaw::EvilRefusal && request["method"] == "tools/list" {
-            let challenge = b"Bearer error=\"insufficient_scope\", scope=\"a\xc2\x9b2Jb\"";
-            let value = axum::http::HeaderValue::from_bytes(challenge).unwrap();
-            let headers = [(header::WWW_AUTHENTICATE, value)];
-            return (StatusCode::FORBIDDEN, headers, EVIL).into_response();
+        let token = seen.header(header::AUTHORIZATION);
+        if token.is_empty() {
+            return self.challenge();
         }
-        if self.flaw == Flaw::NestedResult && request["method"] == "tools/call" {
-            return nested(&request["id"]);
+        if seen.uri.query().is_some() || token.contains("not-a") {
+            return refused(StatusCode::UNAUTHORIZED, b"Bearer error=\"invalid_token\"");
         }
+        match (self.flaw, request["method"].as_str()) {
+            (Flaw::DropsScope, _) => refused(
+                StatusCode::FORBIDDEN,
+                b"Bearer error=\"insufficient_scope\", scope=\"a b\"",
+            ),
+            (Flaw::RedirectedCall, _) => redirect(&format!("{}/mcp", self.abroad_url())),
+            (Flaw::EvilRefusal, Some("tools/list")) => refused(
+                StatusCode::FORBIDDEN,
+                b"Bearer error=\"insufficient_scope\", scope=\"a\xc2\x9b2Jb\"",
+            ),
+            (Flaw::NestedResult, Some("tools/call")) => nested(&request["id"]),
+            _ => self.result(&request),
+        }
+    }
+
+    fn challenge(&self) -> Response {
+        let document = match self.flaw {
+            Flaw::ForeignMetadata => format!("{}/document", self.abroad_url()),
+            Flaw::RedirectedMetadata => format!("{}/moved", self.home_url()),
+            _ => format!(
+                "{}/.well-known/oauth-protected-resource/mcp",
+                self.home_url()
+            ),
+        };
+        let challenge = format!("Bearer resource_metadata=\"{document}\"");
+        refused(StatusCode::UNAUTHORIZED, challenge.as_bytes())
+    }
+
+    fn result(
+        &self,
+        request: &Value,
+    ) -> Response {
         let text = if self.flaw == Flaw::EvilText {
             EVIL
         } else {
@@ -521,6 +526,14 @@ impl Place {
         let (back, state) = (parameter("redirect_uri"), parameter("state"));
         redirect(&format!("{back}?code=given&state={state}"))
     }
+}
+
+fn refused(
+    status: StatusCode,
+    challenge: &[u8],
+) -> Response {
+    let value = axum::http::HeaderValue::from_bytes(challenge).unwrap();
+    (status, [(header::WWW_AUTHENTICATE, value)], EVIL).into_response()
 }
 
 fn form(action: &str) -> Response {
