@@ -151,11 +151,11 @@ fn memory_is_bounded_too() {
         for words in [&["walk"][..], &["doctor"], &["call", "whoami"]] {
             let (client, world) = (Client::new(), World::start(flaw));
             let url = world.url();
-            // `ulimit -d` counts what a program has asked for; 128 MiB. Without a bound it took 500.
+            // `ulimit -d` counts what a program has asked for; 64 MiB. Without bounds it took 500.
             let program = client.command(&[]);
             let mut limited = Command::new("sh");
             limited
-                .args(["-c", "ulimit -d 131072; exec \"$@\"", "sh"])
+                .args(["-c", "ulimit -d 65536; exec \"$@\"", "sh"])
                 .arg(program.get_program())
                 .args([words[0], &url, "--as", "alice:pw"])
                 .args(&words[1..])
