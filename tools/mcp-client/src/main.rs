@@ -43,6 +43,7 @@ use crate::browser::User;
 use crate::cache::Cache;
 use crate::doctor::Tokens;
 use crate::export::Files;
+use crate::gate::pass::GivenToken;
 use crate::gate::pass::ServerUrl;
 use crate::gate::secret::Secret;
 use crate::http::Http;
@@ -136,7 +137,7 @@ struct LoginArgs {
 
     /// Use this access token instead of logging in
     #[arg(long, env = "MCP_CLIENT_TOKEN", hide_env_values = true)]
-    token: Option<Secret>,
+    token: Option<GivenToken>,
 
     /// For a machine without a browser: print the address, and take the one you end up at
     #[arg(long)]

@@ -16,10 +16,10 @@ use crate::cache::Entry;
 use crate::challenge::Challenge;
 use crate::gate::discovery;
 use crate::gate::discovery::Way;
+use crate::gate::pass::GivenToken;
 use crate::gate::pass::Pass;
 use crate::gate::pass::ServerUrl;
 use crate::gate::secret::Kept;
-use crate::gate::secret::Secret;
 use crate::http::Http;
 use crate::http::Reply;
 use crate::login::Grant;
@@ -58,7 +58,7 @@ impl Session {
         http: Http,
         server: &ServerUrl,
         how: How,
-        token: Option<&Secret>,
+        token: Option<&GivenToken>,
         cache: Cache,
     ) -> Result<Self> {
         let user = how.user.as_ref().map(|user| user.name.as_str());

@@ -13,9 +13,9 @@ use crate::challenge::Challenge;
 use crate::challenge::words;
 use crate::exchange::Note;
 use crate::gate::discovery;
+use crate::gate::pass::GivenToken;
 use crate::gate::pass::Pass;
 use crate::gate::pass::ServerUrl;
-use crate::gate::secret::Secret;
 use crate::http::Http;
 use crate::http::Reply;
 use crate::login::How;
@@ -34,7 +34,7 @@ const MAX_STEP_UPS: usize = 2;
 /// What to do on the walk.
 pub(crate) struct Plan {
     pub(crate) how: How,
-    pub(crate) token: Option<Secret>,
+    pub(crate) token: Option<GivenToken>,
     /// The scopes of the first login.
     pub(crate) scope: Option<String>,
     /// The tool to call, and its arguments.

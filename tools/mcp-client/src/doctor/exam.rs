@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::challenge::Challenge;
 use crate::doctor::report::Report;
 use crate::gate::discovery::Issuer;
+use crate::gate::pass::GivenToken;
 use crate::gate::pass::Pass;
 use crate::gate::pass::ServerUrl;
 use crate::gate::secret::Secret;
@@ -37,7 +38,7 @@ pub(crate) struct Exam {
 #[derive(Default)]
 pub(crate) struct Tokens {
     /// For this server.
-    pub(crate) own: Option<Secret>,
+    pub(crate) own: Option<GivenToken>,
     /// Of the same issuer for another server.
     pub(crate) foreign: Option<Secret>,
 }

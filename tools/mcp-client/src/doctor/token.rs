@@ -19,6 +19,7 @@ use crate::gate::discovery::Way;
 use crate::gate::discovery::strings;
 use crate::gate::jwt;
 use crate::gate::jwt::Inside;
+use crate::gate::pass::GivenToken;
 use crate::gate::pass::Pass;
 use crate::gate::secret::Secret;
 use crate::mcp;
@@ -225,7 +226,7 @@ async fn admit(
 fn by_token(
     exam: &mut Exam,
     known: &Known,
-    token: &Secret,
+    token: &GivenToken,
     way: Result<Way>,
 ) -> Admission {
     let why = "a token was given, so nobody logged in (--as logs in)";

@@ -1,5 +1,6 @@
 //! A token together with the one server that may get it.
 
+use std::convert::Infallible;
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -54,6 +55,18 @@ fn without_scheme(text: &str) -> String {
     }
 }
 
+/// A token that the user gave by hand. No token that was issued to this client can become one.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenToken(Secret);
+
+impl FromStr for GivenToken {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(Secret::new(text)))
+    }
+}
+
 /// A token and where it may go.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
@@ -77,10 +90,10 @@ impl Pass {
     /// thing: over plain http everybody on the way could read the token.
     pub(crate) fn by_user(
         server: &ServerUrl,
-        token: &Secret,
+        token: &GivenToken,
     ) -> Result<Self> {
         let to = Trusted::checked(server.as_str())?;
-        Ok(Self::new(to, token.clone()))
+        Ok(Self::new(to, token.0.clone()))
     }
 
     /// A token that was issued for `resource` in an earlier run, after the checks.
@@ -94,7 +107,8 @@ impl Pass {
             "the kept login is for {resource}, not for {}",
             server.as_str()
         );
-        Self::by_user(server, token)
+        let to = Trusted::checked(server.as_str())?;
+        Ok(Self::new(to, token.clone()))
     }
 
     /// Another token for the same server, such as a forged one.
@@ -147,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_given_token_stays_off_plain_http() {
-        let token = Secret::new("t");
+        let token = "t".parse().unwrap();
         let pass = |url: &str| Pass::by_user(&url.parse().unwrap(), &token);
         assert!(pass("http://localhost:1/mcp").is_ok());
         assert!(pass("https://a.example/mcp").is_ok());
