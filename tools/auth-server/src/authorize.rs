@@ -255,9 +255,7 @@ fn login_page(
         "",
         "",
     );
-    let cookies = browser
-        .new_cookie
-        .map(|cookie| (header::SET_COOKIE, cookie.to_string()));
+    let cookies = browser.new_cookie.map(|cookie| (header::SET_COOKIE, cookie.to_string()));
     (AppendHeaders(cookies), page).into_response()
 }
 
@@ -320,9 +318,7 @@ async fn find_client(
         .map_err(|why| Refusal::page("This client cannot be used", why))?;
     match session {
         None => Ok(None),
-        Some(session) => cimd::client(state, client_id, &session.user.username)
-            .await
-            .map(Some),
+        Some(session) => cimd::client(state, client_id, &session.user.username).await.map(Some),
     }
 }
 

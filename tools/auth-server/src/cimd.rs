@@ -129,17 +129,11 @@ pub(crate) async fn client(
     username: &str,
 ) -> Result<Client, Refusal> {
     let (id, now) = (client_id.to_owned(), state.now());
-    let stored = state
-        .store
-        .run(move |tx| store::clients::find(tx, &id))
-        .await?;
+    let stored = state.store.run(move |tx| store::clients::find(tx, &id)).await?;
     if let Some(stored) = stored.filter(|stored| stored.fresh_until > Some(now)) {
         return Ok(stored.client);
     }
-    state
-        .fetches
-        .check(&username.to_owned())
-        .map_err(too_many)?;
+    state.fetches.check(&username.to_owned()).map_err(too_many)?;
     match fetch(&state.documents, client_id).await {
         Ok((client, fresh)) => keep(state, client, now + fresh).await,
         Err(Rejected(why)) => {
@@ -169,10 +163,7 @@ async fn keep(
         fresh_until: Some(fresh_until),
     };
     let (now, max) = (state.now(), state.config.settings.max_clients);
-    let kept = state
-        .store
-        .run(move |tx| store::clients::put(tx, &stored, now, max))
-        .await?;
+    let kept = state.store.run(move |tx| store::clients::put(tx, &stored, now, max)).await?;
     kept.then_some(client)
         .ok_or_else(|| Refusal::page("This server is full", "It cannot remember more clients."))
 }
@@ -217,10 +208,7 @@ async fn download(
             .map(|request| (http, request))
     });
     let (http, request) = response.map_err(|error| unreachable(&error))?;
-    let response = http
-        .execute(request)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let response = http.execute(request).await.map_err(|error| unreachable(&error))?;
     check_head(&response)?;
     let fresh = freshness(&response);
     Ok((body(response).await?, fresh))
@@ -293,11 +281,7 @@ fn check_head(response: &Response) -> Result<(), Rejected> {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| unreachable(&error))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BYTES {
             return Err(Rejected("Its metadata document is larger than 5 KB."));
@@ -310,15 +294,10 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Rejected> {
 /// fetched for every page.
 fn freshness(response: &Response) -> i64 {
     let values = response.headers().get_all(header::CACHE_CONTROL);
-    let text: Vec<_> = values
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
+    let text: Vec<_> = values.iter().filter_map(|value| value.to_str().ok()).collect();
     let directives = text.join(",").to_ascii_lowercase();
     let mut directives = directives.split(',').map(str::trim);
-    let uncached = directives
-        .clone()
-        .any(|directive| matches!(directive, "no-store" | "no-cache"));
+    let uncached = directives.clone().any(|directive| matches!(directive, "no-store" | "no-cache"));
     let max_age = directives.find_map(|directive| directive.strip_prefix("max-age=")?.parse().ok());
     match (uncached, max_age) {
         (true, _) => MIN_FRESH,
@@ -363,9 +342,7 @@ fn describe(
         ));
     }
     let name = document.get("client_name").and_then(Value::as_str);
-    let grants = document
-        .get("grant_types")
-        .filter(|grants| grants.is_array());
+    let grants = document.get("grant_types").filter(|grants| grants.is_array());
     Ok(Client {
         id: client_id.to_owned(),
         source: Source::Document,
@@ -381,9 +358,7 @@ fn describe(
 /// A document can hold no secret, so the client is public; unless it asks for nothing but other
 /// methods. Some clients name their method, some list all they could use, some do neither.
 fn is_public_client(document: &Map<String, Value>) -> bool {
-    let one = document
-        .get("token_endpoint_auth_method")
-        .and_then(Value::as_str);
+    let one = document.get("token_endpoint_auth_method").and_then(Value::as_str);
     let several = document.get("token_endpoint_auth_methods_supported");
     let listed = strings(several).any(|method| method == "none");
     match (one, several) {
@@ -394,11 +369,7 @@ fn is_public_client(document: &Map<String, Value>) -> bool {
 
 /// The strings in an array; anything else counts as absent.
 fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

@@ -38,9 +38,7 @@ impl Clock {
 
     pub(crate) fn now(&self) -> i64 {
         let system = || Timestamp::now().as_second();
-        self.stopped
-            .as_ref()
-            .map_or_else(system, |time| time.load(Ordering::Relaxed))
+        self.stopped.as_ref().map_or_else(system, |time| time.load(Ordering::Relaxed))
     }
 
     /// Lets `seconds` pass at once, for all clones.

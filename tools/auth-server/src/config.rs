@@ -116,10 +116,7 @@ impl Config {
     ) -> Result<Self> {
         let default = || format!("http://localhost:{}", address.port());
         let issuer = Issuer::parse(&settings.issuer.clone().unwrap_or_else(default))?;
-        settings
-            .resource
-            .iter()
-            .try_for_each(|r| check_resource(r))?;
+        settings.resource.iter().try_for_each(|r| check_resource(r))?;
         refuse_exposure(&settings, &issuer, address)?;
         Ok(Self {
             settings,
@@ -209,11 +206,7 @@ impl Issuer {
             "--issuer {text:?} must have no query, fragment or user name"
         );
         let base = text.strip_suffix('/').unwrap_or(text).to_owned();
-        let path = url
-            .path()
-            .strip_suffix('/')
-            .unwrap_or(url.path())
-            .to_owned();
+        let path = url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
         ensure!(
             is_plain(&path) && base.ends_with(&path),
             "--issuer {text:?}: use only letters, digits, `-`, `.`, `_` and `~` in its path"

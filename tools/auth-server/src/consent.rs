@@ -194,9 +194,7 @@ async fn approve(
             store::codes::insert(tx, &row)
         })
         .await?;
-    Ok(request
-        .back
-        .send(&state.config.issuer.text, &[("code", &code)]))
+    Ok(request.back.send(&state.config.issuer.text, &[("code", &code)]))
 }
 
 fn record(row: &Code) {

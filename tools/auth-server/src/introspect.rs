@@ -80,10 +80,7 @@ pub(crate) async fn is_revoked(
     jti: &str,
 ) -> Result<bool, OAuthError> {
     let jti = jti.to_owned();
-    let access = state
-        .store
-        .run(move |tx| store::grants::find_access(tx, &jti))
-        .await?;
+    let access = state.store.run(move |tx| store::grants::find_access(tx, &jti)).await?;
     Ok(access.is_some_and(|access| access.revoked))
 }
 
@@ -93,10 +90,7 @@ async fn refresh(
     token: &str,
 ) -> Result<Option<Value>, OAuthError> {
     let (hash, now) = (secret::sha256(token), state.now());
-    let found = state
-        .store
-        .run(move |tx| store::grants::find_refresh(tx, &hash))
-        .await?;
+    let found = state.store.run(move |tx| store::grants::find_refresh(tx, &hash)).await?;
     let alive = found.filter(|found| {
         !found.grant.revoked && found.expires_at > now && found.rotated_at.is_none()
     });

@@ -79,10 +79,7 @@ impl Keyring {
 
     /// The state to sign and verify with.
     pub(crate) fn ring(&self) -> Arc<Ring> {
-        self.ring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Brings memory, database and directory into agreement: called at start and every second.
@@ -117,14 +114,10 @@ impl Keyring {
         now: i64,
     ) -> Result<()> {
         let old_until = now + self.retention;
-        let published = store
-            .run_now(|tx| settle(tx, &signer, old_until, now))
-            .map_err(to_anyhow)?;
+        let published =
+            store.run_now(|tx| settle(tx, &signer, old_until, now)).map_err(to_anyhow)?;
         let ring = Ring {
-            published: published
-                .iter()
-                .filter_map(|jwk| serde_json::from_str(jwk).ok())
-                .collect(),
+            published: published.iter().filter_map(|jwk| serde_json::from_str(jwk).ok()).collect(),
             signer,
             seen,
         };

@@ -225,9 +225,7 @@ async fn end_session(
     state: &AppState,
     form: &Form,
 ) -> Result<Response, Refusal> {
-    let session = session::find(state, &form.headers)
-        .await?
-        .ok_or_else(foreign_form)?;
+    let session = session::find(state, &form.headers).await?.ok_or_else(foreign_form)?;
     if !consent::is_genuine(state, form, &session)? {
         return Err(foreign_form());
     }

@@ -29,9 +29,7 @@ pub(crate) fn router(issuer: &Issuer) -> Router<AppState> {
     }
     paths.sort();
     paths.dedup();
-    paths
-        .iter()
-        .fold(Router::new(), |router, path| router.route(path, get(serve)))
+    paths.iter().fold(Router::new(), |router, path| router.route(path, get(serve)))
 }
 
 async fn serve(State(state): State<AppState>) -> Response {

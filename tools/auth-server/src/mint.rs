@@ -142,13 +142,9 @@ pub(crate) fn read_access(
     now: i64,
 ) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
-    let typed = header
-        .typ
-        .is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
+    let typed = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
     let key = ring.decoding_key(&header.kid?)?;
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256())
-        .ok()?
-        .claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, &key, &rs256()).ok()?.claims;
     let ours = typed && claims.iss == issuer && !claims.sub.is_empty();
     (ours && claims.exp > now).then_some(claims)
 }

@@ -82,9 +82,7 @@ fn unwrapped(address: IpAddr) -> IpAddr {
 }
 
 fn inner_v4(v6: Ipv6Addr) -> Option<IpAddr> {
-    let embedding = EMBEDDING
-        .iter()
-        .any(|range| range.contains(&IpAddr::V6(v6)));
+    let embedding = EMBEDDING.iter().any(|range| range.contains(&IpAddr::V6(v6)));
     let [.., a, b, c, d] = v6.octets();
     embedding.then(|| IpAddr::from([a, b, c, d]))
 }

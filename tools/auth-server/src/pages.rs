@@ -33,10 +33,7 @@ pub(crate) const HEADERS: &[(HeaderName, &str)] = &[
 /// Adds [`HEADERS`] to an answer.
 pub(crate) async fn protect(mut response: Response) -> Response {
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -69,9 +69,7 @@ impl Params {
 
     /// Back to `a=1&b=2`, every character that could mean something percent-encoded.
     pub(crate) fn encode(&self) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.0)
-            .finish()
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 }
 

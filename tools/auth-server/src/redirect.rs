@@ -110,8 +110,7 @@ pub(crate) fn shown_host(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            url.port()
-                .map_or(host.clone(), |port| format!("{host}:{port}"))
+            url.port().map_or(host.clone(), |port| format!("{host}:{port}"))
         }
         Ok(url) => format!("{}: (an app on this device)", url.scheme()),
         Err(_) => "an unreadable address".to_owned(),
@@ -123,9 +122,7 @@ pub(crate) fn with_params(
     uri: &str,
     params: &[(&str, &str)],
 ) -> String {
-    let added = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(params)
-        .finish();
+    let added = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     let separator = match uri.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",

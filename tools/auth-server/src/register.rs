@@ -112,9 +112,7 @@ impl Registration {
                 client_name: text(sent, "client_name")?,
                 grant_types: grant_types(sent)?,
             },
-            secret: secret
-                .as_deref()
-                .map(|secret| SecretHash::Sha256(secret::sha256(secret))),
+            secret: secret.as_deref().map(|secret| SecretHash::Sha256(secret::sha256(secret))),
         };
         Ok(Self {
             client,
@@ -156,10 +154,7 @@ impl Registration {
             fresh_until: None,
         };
         let (now, max) = (state.now(), state.config.settings.max_clients);
-        let kept = state
-            .store
-            .run(move |tx| store::clients::put(tx, &stored, now, max))
-            .await?;
+        let kept = state.store.run(move |tx| store::clients::put(tx, &stored, now, max)).await?;
         if kept {
             audit::allowed(audit::Entry {
                 event: EVENT,
@@ -221,13 +216,11 @@ fn list(
     let Some(value) = sent.get(name) else {
         return Ok(None);
     };
-    serde_json::from_value(value.clone())
-        .map(Some)
-        .map_err(|_| {
-            OAuthError::invalid_client_metadata(format!(
-                "The member {name} must be an array of strings."
-            ))
-        })
+    serde_json::from_value(value.clone()).map(Some).map_err(|_| {
+        OAuthError::invalid_client_metadata(format!(
+            "The member {name} must be an array of strings."
+        ))
+    })
 }
 
 fn redirect_uris(sent: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
@@ -270,13 +263,9 @@ fn auth_method(sent: &Map<String, Value>) -> Result<&'static str, OAuthError> {
     let Some(asked) = asked else {
         return Ok("none");
     };
-    AUTH_METHODS
-        .iter()
-        .copied()
-        .find(|method| *method == asked)
-        .ok_or_else(|| {
-            OAuthError::invalid_client_metadata(
-                "Use the token_endpoint_auth_method none, client_secret_basic or client_secret_post.",
-            )
-        })
+    AUTH_METHODS.iter().copied().find(|method| *method == asked).ok_or_else(|| {
+        OAuthError::invalid_client_metadata(
+            "Use the token_endpoint_auth_method none, client_secret_basic or client_secret_post.",
+        )
+    })
 }

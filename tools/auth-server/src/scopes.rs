@@ -76,15 +76,10 @@ pub(crate) fn grantable(
 
 /// The space-delimited form of RFC 6749 section 3.3, in the order of the table.
 pub(crate) fn join(scopes: &Scopes) -> String {
-    in_order(scopes)
-        .map(|(name, _)| name)
-        .collect::<Vec<_>>()
-        .join(" ")
+    in_order(scopes).map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
 /// Names and sentences, in the order of the table.
 pub(crate) fn in_order(scopes: &Scopes) -> impl Iterator<Item = (&'static str, &'static str)> {
-    ALL.iter()
-        .copied()
-        .filter(move |(name, _)| scopes.contains(name))
+    ALL.iter().copied().filter(move |(name, _)| scopes.contains(name))
 }

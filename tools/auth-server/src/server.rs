@@ -162,10 +162,7 @@ fn announce(
     );
     tracing::info!("tokens are for {}", config.settings.resource.join(" and "));
     if config.has_demo_users() {
-        let names: Vec<_> = DEMO
-            .iter()
-            .map(|(name, role)| format!("{name} ({role})"))
-            .collect();
+        let names: Vec<_> = DEMO.iter().map(|(name, role)| format!("{name} ({role})")).collect();
         tracing::warn!(
             "DEMO USERS, each with its name as the password: {}. Never use them outside this machine.",
             names.join(", ")

@@ -54,10 +54,7 @@ pub(crate) async fn find(
         return Ok(None);
     };
     let (hash, now) = (secret::sha256(&id), state.now());
-    let row = state
-        .store
-        .run(move |tx| store::sessions::find(tx, &hash, now))
-        .await?;
+    let row = state.store.run(move |tx| store::sessions::find(tx, &hash, now)).await?;
     // A user who is no longer in the file has no session either.
     Ok(row.and_then(|row| {
         Some(Session {
@@ -91,10 +88,7 @@ pub(crate) async fn end(
 ) -> Result<Cookie<'static>, StoreError> {
     if let Some(id) = cookie(&state.config, headers, SESSION) {
         let hash = secret::sha256(&id);
-        state
-            .store
-            .run(move |tx| store::sessions::delete(tx, &hash))
-            .await?;
+        state.store.run(move |tx| store::sessions::delete(tx, &hash)).await?;
     }
     let mut cookie = make(&state.config, SESSION, String::new());
     cookie.make_removal();
@@ -182,10 +176,7 @@ pub(crate) fn is_own_host(
     let Some(host) = headers.get(header::HOST) else {
         return true;
     };
-    let url = host
-        .to_str()
-        .ok()
-        .and_then(|host| Url::parse(&format!("http://{host}")).ok());
+    let url = host.to_str().ok().and_then(|host| Url::parse(&format!("http://{host}")).ok());
     url.is_some_and(|url| {
         net::has_loopback_host(&url) || url.host_str() == config.issuer.host.as_deref()
     })

@@ -101,10 +101,7 @@ impl AppState {
             return Ok(Some(client.clone()));
         }
         let id = id.to_owned();
-        let stored = self
-            .store
-            .run(move |tx| store::clients::find(tx, &id))
-            .await?;
+        let stored = self.store.run(move |tx| store::clients::find(tx, &id)).await?;
         Ok(stored.map(|stored| stored.client))
     }
 }

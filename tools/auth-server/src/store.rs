@@ -99,10 +99,7 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
     ) -> Result<R, StoreError> {
         // A panic inside `work` has rolled its transaction back: the connection is usable.
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         transact(&mut connection, work).map_err(|error| StoreError(error.to_string()))
     }
 

@@ -97,9 +97,7 @@ impl Users {
         password: &str,
     ) -> Option<Arc<User>> {
         let user = self.get(username);
-        let hash = user
-            .as_ref()
-            .map_or(&self.decoy, |user| &user.password_hash);
+        let hash = user.as_ref().map_or(&self.decoy, |user| &user.password_hash);
         let matches = self.matches(hash, password).await;
         user.filter(|_| matches)
     }
@@ -115,9 +113,7 @@ impl Users {
         let check = move || {
             let _held = permit;
             PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok()
+                Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
             })
         };
         tokio::task::spawn_blocking(check).await.unwrap_or(false)

@@ -110,9 +110,7 @@ impl Worker {
         url: String,
         form: &[(&str, &str)],
     ) -> Result<Response, Cut> {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let response = http
             .post(url)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -144,10 +142,7 @@ impl Worker {
             .body(format!(r#"{{"redirect_uris":["{CALLBACK}"]}}"#))
             .send()
             .await?;
-        self.client_id = json(response).await?["client_id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        self.client_id = json(response).await?["client_id"].as_str().unwrap().to_owned();
         Ok(())
     }
 
@@ -203,9 +198,7 @@ impl Worker {
             ("request", request.as_str()),
             ("csrf", csrf.as_str()),
         ];
-        let response = self
-            .post(http, format!("{url}/oauth/consent"), &form)
-            .await?;
+        let response = self.post(http, format!("{url}/oauth/consent"), &form).await?;
         let location = response.headers()[header::LOCATION].to_str().unwrap();
         let location = Url::parse(location).unwrap();
         let code = location.query_pairs().find(|(name, _)| name == "code");
@@ -249,9 +242,7 @@ impl Worker {
         token: &str,
     ) -> Result<(), Cut> {
         let form = [("client_id", self.client_id.as_str()), ("token", token)];
-        let response = self
-            .post(http, format!("{url}/oauth/revoke"), &form)
-            .await?;
+        let response = self.post(http, format!("{url}/oauth/revoke"), &form).await?;
         assert_eq!(response.status(), 200);
         Ok(())
     }
@@ -348,9 +339,7 @@ async fn json(response: Response) -> Result<Value, Cut> {
 
 fn token_of(body: &Value) -> String {
     let token = body["refresh_token"].as_str();
-    token
-        .unwrap_or_else(|| panic!("no refresh token in {body}"))
-        .to_owned()
+    token.unwrap_or_else(|| panic!("no refresh token in {body}")).to_owned()
 }
 
 fn hidden(
@@ -375,10 +364,7 @@ async fn kill_nine_at_any_moment_loses_nothing_and_revives_nothing() {
         workers = traffic_until_killed(&mut server, workers, *wanted).await;
         server.restart();
     }
-    let lines: usize = workers
-        .iter()
-        .map(|w| w.live.len() + w.revoked.len() + w.used.len())
-        .sum();
+    let lines: usize = workers.iter().map(|w| w.live.len() + w.revoked.len() + w.used.len()).sum();
     assert!(lines > 50, "too little happened to prove anything: {lines}");
     for worker in &mut workers {
         worker.verify(&server.url("")).await;

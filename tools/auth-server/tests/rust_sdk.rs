@@ -147,9 +147,7 @@ async fn publish_document() -> (String, String) {
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .await
-        .unwrap();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let id = format!(
         "https://localhost:{}/client.json",
         listener.local_addr().unwrap().port()

@@ -184,9 +184,7 @@ fn redirect(
     if !(300..400).contains(&reply.status) || location.is_empty() {
         return Ok(None);
     }
-    let to = at
-        .join(&location)
-        .context("the authorization server redirects to no URL")?;
+    let to = at.join(&location).context("the authorization server redirects to no URL")?;
     Ok(Some(to))
 }
 

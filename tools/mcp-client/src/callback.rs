@@ -136,9 +136,7 @@ mod tests {
     #[tokio::test]
     async fn only_an_answer_with_state_ends_the_wait() {
         let mut callback = Callback::listen(None).await.unwrap();
-        let silent = TcpStream::connect(("127.0.0.1", callback.port))
-            .await
-            .unwrap();
+        let silent = TcpStream::connect(("127.0.0.1", callback.port)).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let status = |query: &str| {
             let url = format!("{}{query}", callback.redirect_uri());

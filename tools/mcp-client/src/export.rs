@@ -156,17 +156,11 @@ fn arrows(exchange: &Exchange) -> String {
 
 /// Method and path, with the MCP method where there is one.
 fn short(request: &Message) -> String {
-    let (method, url) = request
-        .start
-        .split_once(' ')
-        .unwrap_or((&request.start, ""));
+    let (method, url) = request.start.split_once(' ').unwrap_or((&request.start, ""));
     let path = split(url).1;
     let header = |name: &str| request.headers.iter().find(|(n, _)| n == name);
     let rpc = [header("Mcp-Method"), header("Mcp-Name")];
-    let words = rpc
-        .into_iter()
-        .flatten()
-        .map(|(_, value)| format!(" {value}"));
+    let words = rpc.into_iter().flatten().map(|(_, value)| format!(" {value}"));
     format!("{method} {path}{}", words.collect::<String>())
 }
 

@@ -152,17 +152,13 @@ impl Outgoing {
     fn shown(&self) -> Message {
         let (target, mut lines) = redact::target(&self.url);
         if let Some(body) = &self.body {
-            let form = self
-                .find("Content-Type")
-                .is_some_and(|t| t.contains("urlencoded"));
+            let form = self.find("Content-Type").is_some_and(|t| t.contains("urlencoded"));
             let body = if form {
                 redact::form(body)
             } else {
                 redact::json(body).unwrap_or_else(|| redact::text(body))
             };
-            lines = format!("{lines}\n{body}")
-                .trim_start_matches('\n')
-                .to_owned();
+            lines = format!("{lines}\n{body}").trim_start_matches('\n').to_owned();
         }
         let header = |(name, value): &(String, String)| (name.clone(), redact::header(name, value));
         Message {
@@ -198,10 +194,7 @@ impl Reply {
         if !self.is_stream() {
             return parse(&self.body);
         }
-        let data = self
-            .body
-            .lines()
-            .filter_map(|line| line.strip_prefix("data:"));
+        let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
         let messages = data.map(|data| parse(data.trim()));
         let mut messages = messages.filter(|message| !message.is_null());
         messages.next_back().unwrap_or_default()
@@ -214,9 +207,7 @@ impl Reply {
     /// `401 Unauthorized`.
     pub(crate) fn status_text(&self) -> String {
         let name = reqwest::StatusCode::from_u16(self.status).ok();
-        let name = name
-            .and_then(|code| code.canonical_reason())
-            .unwrap_or_default();
+        let name = name.and_then(|code| code.canonical_reason()).unwrap_or_default();
         format!("{} {name}", self.status).trim_end().to_owned()
     }
 
@@ -319,10 +310,7 @@ impl Http {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let sent = builder
-            .send()
-            .await
-            .map_err(|error| unreachable(&request.url, error));
+        let sent = builder.send().await.map_err(|error| unreachable(&request.url, error));
         read(sent?).await
     }
 

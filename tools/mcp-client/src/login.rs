@@ -106,9 +106,7 @@ impl Login {
             Some(Callback::listen(how.port).await?)
         };
         let pasted = || callback::redirect_uri(how.port.unwrap_or(PASTE_PORT));
-        let redirect_uri = callback
-            .as_ref()
-            .map_or_else(pasted, Callback::redirect_uri);
+        let redirect_uri = callback.as_ref().map_or_else(pasted, Callback::redirect_uri);
         Ok(Self {
             how: how.clone(),
             way,
@@ -247,8 +245,7 @@ impl Login {
             ("code_verifier", Field::Secret(&pending.verifier)),
             ("resource", Field::Text(self.way.resource())),
         ];
-        self.tokens(http, story::REDEEM, &fields, &pending.scopes)
-            .await
+        self.tokens(http, story::REDEEM, &fields, &pending.scopes).await
     }
 
     /// A new access token for a refresh token; the scopes stay what they were.
@@ -338,12 +335,8 @@ fn read_grant(
         format!("token_type is Bearer: {kind:?}"),
         prevents::TOKEN_TYPE,
     )?;
-    let token = body["access_token"]
-        .as_str()
-        .context("the answer has no access_token")?;
-    let granted = body["scope"]
-        .as_str()
-        .map_or_else(|| requested.to_vec(), words);
+    let token = body["access_token"].as_str().context("the answer has no access_token")?;
+    let granted = body["scope"].as_str().map_or_else(|| requested.to_vec(), words);
     Ok(Grant {
         access_token: Secret::new(token),
         refresh_token: body["refresh_token"].as_str().map(Secret::new),

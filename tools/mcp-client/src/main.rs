@@ -272,11 +272,7 @@ async fn one_command(
         return call::tool(session, &args.name, arguments).await;
     }
     // Arguments of a prompt are strings, whatever they look like.
-    for (key, value) in args
-        .arguments
-        .iter()
-        .filter_map(|pair| pair.split_once('='))
-    {
+    for (key, value) in args.arguments.iter().filter_map(|pair| pair.split_once('=')) {
         arguments[key] = json!(value);
     }
     call::prompt(session, &args.name, arguments).await

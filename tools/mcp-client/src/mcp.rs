@@ -101,9 +101,8 @@ impl Endpoint {
             .body(body);
         match &self.era {
             Era::Modern => {
-                request = request
-                    .header("MCP-Protocol-Version", MODERN)
-                    .header("Mcp-Method", method);
+                request =
+                    request.header("MCP-Protocol-Version", MODERN).header("Mcp-Method", method);
                 if let Some(name) = name {
                     request = request.header("Mcp-Name", encode_name(name));
                 }
@@ -142,9 +141,7 @@ impl Endpoint {
         &mut self,
         reply: &Reply,
     ) {
-        let version = reply.json()["result"]["protocolVersion"]
-            .as_str()
-            .map(str::to_owned);
+        let version = reply.json()["result"]["protocolVersion"].as_str().map(str::to_owned);
         let session = reply.header("Mcp-Session-Id");
         self.era = Era::Handshake {
             version: version.unwrap_or_else(|| HANDSHAKE.to_owned()),
@@ -166,9 +163,7 @@ fn meta() -> Value {
 
 /// A name that a header cannot carry as it is goes in Base64 (Streamable HTTP, "Value Encoding").
 fn encode_name(name: &str) -> String {
-    let is_plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if is_plain && name.trim() == name && !name.starts_with("=?base64?") {
         name.to_owned()
     } else {

@@ -213,9 +213,7 @@ fn paint(
 pub(crate) fn width() -> usize {
     let named = std::env::var("COLUMNS").ok();
     let columns = named.and_then(|text| text.parse().ok());
-    columns
-        .unwrap_or_else(textwrap::termwidth)
-        .clamp(NARROWEST, WIDEST)
+    columns.unwrap_or_else(textwrap::termwidth).clamp(NARROWEST, WIDEST)
 }
 
 /// Prints lines, fitted to the terminal.
@@ -284,18 +282,32 @@ fn stderr(text: &str) {
     write(&mut io::stderr().lock(), text);
 }
 
-/// One row, as long as there is room for it.
+/// One row, or as much of it as there is room for.
 fn stdout(row: &str) {
-    let bytes = BYTES.fetch_add(row.len() + 1, Ordering::Relaxed) + row.len() + 1;
+    let before = BYTES.fetch_add(row.len() + 1, Ordering::Relaxed);
     let lines = LINES.fetch_add(1, Ordering::Relaxed) + 1;
-    if bytes <= MOST_BYTES && lines <= MOST_LINES {
-        write(&mut io::stdout().lock(), &format!("{row}\n"));
-    } else if bytes - row.len() - 1 <= MOST_BYTES && lines <= MOST_LINES + 1 {
-        write(
-            &mut io::stdout().lock(),
-            "… (there is more than this program prints)\n",
-        );
+    if before > MOST_BYTES || lines > MOST_LINES + 1 {
+        return;
     }
+    let (shown, is_all) = fitting(row, MOST_BYTES - before);
+    if is_all && lines <= MOST_LINES {
+        write(&mut io::stdout().lock(), &format!("{row}\n"));
+    } else {
+        let end = format!("{shown}\n… (there is more than this program prints)\n");
+        write(&mut io::stdout().lock(), &end);
+    }
+}
+
+/// The beginning of a text that has at most so many bytes, and whether that is all of it.
+fn fitting(
+    text: &str,
+    most: usize,
+) -> (&str, bool) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (&text[..end], end == text.len())
 }
 
 /// Ends the program where the reader has gone. Any other error of an output has nobody to be told
@@ -342,12 +354,16 @@ mod tests {
 
     #[test]
     fn only_our_own_sequences_come_out() {
-        let line = Line::new("\u{1b}[31mred")
-            .marked("\u{9b}", Style::Bold)
-            .styled(Style::Dim);
+        let line = Line::new("\u{1b}[31mred").marked("\u{9b}", Style::Bold).styled(Style::Dim);
         assert_eq!(line.rows(80, false), ["\\u{9b}\\u{1b}[31mred"]);
         let expected = "\u{1b}[1m\\u{9b}\u{1b}[0m\u{1b}[2m\\u{1b}[31mred\u{1b}[0m";
         assert_eq!(line.rows(80, true), [expected]);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(fitting("grüße", 3), ("gr", false));
+        assert_eq!(fitting("grüße", 7), ("grüße", true));
     }
 
     #[test]

@@ -68,9 +68,7 @@ pub(crate) fn text(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("eyJ") {
-        let end = rest[at..]
-            .find(|c| !is_part(c))
-            .map_or(rest.len(), |n| at + n);
+        let end = rest[at..].find(|c| !is_part(c)).map_or(rest.len(), |n| at + n);
         out.push_str(&rest[..at]);
         let word = &rest[at..end];
         let is_jwt = word.matches('.').count() >= 2;
@@ -237,8 +235,7 @@ impl Layout {
         let mut rest = text.trim();
         while let Some(c) = rest.chars().next() {
             if self.is_full() {
-                self.out
-                    .push_str(&format!("\n… ({} more bytes)", rest.len()));
+                self.out.push_str(&format!("\n… ({} more bytes)", rest.len()));
                 break;
             }
             rest = match c {

@@ -148,9 +148,7 @@ async fn dynamic(
         let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
         bail!("the registration was refused: {why}");
     }
-    let id = body["client_id"]
-        .as_str()
-        .context("the registration gave no client_id")?;
+    let id = body["client_id"].as_str().context("the registration gave no client_id")?;
     let echoed = strings(&body["redirect_uris"]);
     http.recorder.check(
         echoed.is_empty() || echoed.iter().any(|uri| uri == redirect_uri),

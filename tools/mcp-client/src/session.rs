@@ -196,9 +196,7 @@ impl Session {
             ..Client::default()
         };
         let login = Login::resume(&self.how, way, client).await?;
-        let mut grant = login
-            .refresh(&mut self.http, &token.secret, &entry.scopes)
-            .await?;
+        let mut grant = login.refresh(&mut self.http, &token.secret, &entry.scopes).await?;
         grant.refresh_token.get_or_insert(token.secret);
         self.login = Some(login);
         self.take(grant)
@@ -212,11 +210,7 @@ impl Session {
         if self.fixed {
             bail!("the token lacks a scope ({needed}): get one that has it");
         }
-        let had = self
-            .entry
-            .as_ref()
-            .map(|entry| entry.scopes.clone())
-            .unwrap_or_default();
+        let had = self.entry.as_ref().map(|entry| entry.scopes.clone()).unwrap_or_default();
         let asked = self.asked.as_deref().unwrap_or_default();
         let dropped = scopes::dropped(&challenge.scopes(), asked, &had);
         if !dropped.is_empty() {

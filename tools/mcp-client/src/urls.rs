@@ -5,9 +5,7 @@ use url::Url;
 /// A URL as text, cut into scheme with host, and path. A URL library would print it differently.
 pub(crate) fn split(url: &str) -> (&str, &str) {
     let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| host + at);
+    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
     let (origin, rest) = url.split_at(end);
     (origin, rest.split(['?', '#']).next().unwrap_or_default())
 }

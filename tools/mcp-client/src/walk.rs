@@ -86,9 +86,7 @@ pub(crate) async fn walk(
 
 impl Walk<'_> {
     async fn knock(&mut self) -> Result<Reply> {
-        self.http
-            .recorder
-            .chapter("Knocking: what does the server say to a stranger?");
+        self.http.recorder.chapter("Knocking: what does the server say to a stranger?");
         let request = self.endpoint.request("server/discover", json!({}));
         let reply = self.http.send(story::KNOCK, request).await?;
         if reply.status != 401 {
@@ -130,13 +128,9 @@ impl Walk<'_> {
         let preset = how.issuer.as_deref();
         let way = discovery::find_way(self.http, self.server, challenge, preset).await?;
         self.asked = self.first_scopes(way.scopes());
-        self.http
-            .recorder
-            .chapter("Introducing ourselves: registration");
+        self.http.recorder.chapter("Introducing ourselves: registration");
         let mut login = Login::prepare(self.http, how, way).await?;
-        self.http
-            .recorder
-            .chapter("Logging in: the authorization code flow with PKCE");
+        self.http.recorder.chapter("Logging in: the authorization code flow with PKCE");
         let grant = login.authorize(self.http, &self.asked).await?;
         self.granted = grant.scopes;
         self.endpoint.pass = Some(login.way.pass(grant.access_token));
@@ -165,9 +159,7 @@ impl Walk<'_> {
     }
 
     async fn greet(&mut self) -> Result<Reply> {
-        self.http
-            .recorder
-            .chapter("Inside: the same call, with the token");
+        self.http.recorder.chapter("Inside: the same call, with the token");
         self.ask(story::GREET, "server/discover", json!({})).await
     }
 
@@ -216,14 +208,9 @@ impl Walk<'_> {
     async fn list(&mut self) -> Result<Vec<Value>> {
         let reply = self.ask(story::LIST, "tools/list", json!({})).await?;
         if let Some(why) = mcp::problem(&reply) {
-            self.http
-                .recorder
-                .remark(format!("No tools to be seen: {why}."));
+            self.http.recorder.remark(format!("No tools to be seen: {why}."));
         }
-        Ok(reply.json()["result"]["tools"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default())
+        Ok(reply.json()["result"]["tools"].as_array().cloned().unwrap_or_default())
     }
 
     async fn call(
@@ -243,10 +230,7 @@ impl Walk<'_> {
         let reply = self.ask(note, "tools/call", params).await?;
         match mcp::problem(&reply) {
             Some(why) if reply.status == 403 => bail!("{name} was refused: {why}"),
-            Some(why) => self
-                .http
-                .recorder
-                .remark(format!("The call failed: {why}.")),
+            Some(why) => self.http.recorder.remark(format!("The call failed: {why}.")),
             None => {}
         }
         Ok(())
@@ -284,9 +268,7 @@ impl Walk<'_> {
         &mut self,
         challenge: &Challenge,
     ) -> Result<()> {
-        self.http
-            .recorder
-            .chapter("Stepping up: more scopes, with the user's consent");
+        self.http.recorder.chapter("Stepping up: more scopes, with the user's consent");
         let needed = challenge.scopes();
         let dropped = scopes::dropped(&needed, &self.asked, &self.granted);
         if !dropped.is_empty() {
@@ -304,9 +286,7 @@ impl Walk<'_> {
         self.asked = wanted;
         self.granted = grant.scopes;
         self.endpoint.pass = Some(login.way.pass(grant.access_token));
-        self.http
-            .recorder
-            .chapter("Inside again: the call that was refused");
+        self.http.recorder.chapter("Inside again: the call that was refused");
         Ok(())
     }
 

@@ -116,11 +116,7 @@ fn no_server_is_an_error_and_no_report() {
 /// The three parts of the token that a request brings.
 fn parts(request: &str) -> Option<[String; 3]> {
     let sent = header(request, "authorization")?;
-    let sent: Vec<_> = sent
-        .strip_prefix("Bearer ")?
-        .split('.')
-        .map(str::to_owned)
-        .collect();
+    let sent: Vec<_> = sent.strip_prefix("Bearer ")?.split('.').map(str::to_owned).collect();
     sent.try_into().ok()
 }
 

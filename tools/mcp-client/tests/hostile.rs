@@ -78,6 +78,7 @@ fn a_server_that_fails_a_check_gets_no_credential() {
         Flaw::OtherResource,
         Flaw::SiblingResource,
         Flaw::NoResource,
+        Flaw::NoMetadata,
         Flaw::OtherIssuer,
         Flaw::NoS256,
         Flaw::PlainTokenEndpoint,
@@ -96,6 +97,39 @@ fn a_server_that_fails_a_check_gets_no_credential() {
                 "{flaw:?} {words:?}"
             );
             assert_eq!(world.foreign_requests(), 0, "{flaw:?} {words:?}");
+        }
+    }
+}
+
+#[test]
+fn the_user_may_name_the_issuer_where_the_server_has_no_metadata() {
+    for words in COMMANDS {
+        let world = World::start(Flaw::NoMetadata);
+        let [flag, alice] = as_alice();
+        let output = run(
+            words,
+            &world.url(),
+            &[&flag, &alice, "--issuer", &world.issuer()],
+        );
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(world.credentials_with(PASSWORD), 1, "{words:?}: {error}");
+        assert!(world.bearers() > 0, "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_names_another_issuer_than_the_user_gets_no_credential() {
+    for words in COMMANDS {
+        let (world, other) = (World::start(Flaw::None), World::start(Flaw::None));
+        let [flag, alice] = as_alice();
+        let output = run(
+            words,
+            &world.url(),
+            &[&flag, &alice, "--issuer", &other.issuer()],
+        );
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        for world in [world, other] {
+            assert_eq!(world.credentials(), Vec::<String>::new(), "{words:?}");
         }
     }
 }

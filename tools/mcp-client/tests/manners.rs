@@ -57,9 +57,7 @@ fn the_doctor_takes_back_what_it_left() {
         let found = story.iter().position(|(line, _)| line.starts_with(start));
         found.unwrap_or_else(|| panic!("no {start} in {story:?}"))
     };
-    let last_call = story
-        .iter()
-        .rposition(|(line, _)| line.starts_with("POST /mcp"));
+    let last_call = story.iter().rposition(|(line, _)| line.starts_with("POST /mcp"));
     // The token in the query is the last thing that the server hears, and then it is revoked.
     assert_eq!(last_call, Some(at("POST /mcp?access_token=")));
     assert_eq!(at("POST /revoke"), at("POST /mcp?access_token=") + 1);
@@ -71,12 +69,7 @@ fn the_doctor_takes_back_what_it_left() {
             |(line, text): &(String, String)| line == "POST /revoke" && text.starts_with(&body);
         assert!(story.iter().any(is_revoked), "{token}");
     }
-    let count = |start: &str| {
-        story
-            .iter()
-            .filter(|(line, _)| line.starts_with(start))
-            .count()
-    };
+    let count = |start: &str| story.iter().filter(|(line, _)| line.starts_with(start)).count();
     assert_eq!(count("DELETE /manage/c"), count("POST /register"));
 }
 
@@ -85,18 +78,10 @@ fn the_doctor_lists_what_it_cannot_take_back() {
     let world = World::start(Flaw::None);
     let report = doctor(&world);
     let left: Vec<_> = report["left_behind"].as_array().unwrap().iter().collect();
-    let names = |word: &str| {
-        left.iter()
-            .filter(|l| l.as_str().unwrap().contains(word))
-            .count()
-    };
+    let names = |word: &str| left.iter().filter(|l| l.as_str().unwrap().contains(word)).count();
     assert_eq!(
         names("the client c:"),
-        world
-            .story()
-            .iter()
-            .filter(|(l, _)| l == "POST /register")
-            .count()
+        world.story().iter().filter(|(l, _)| l == "POST /register").count()
     );
     assert_eq!((names("the tokens of"), names("the session of")), (1, 1));
     // Where a token cannot be revoked it is not put into a query.
@@ -110,10 +95,7 @@ fn a_registration_is_not_managed_elsewhere() {
     let report = doctor(&world);
     assert_eq!(world.foreign_requests(), 0);
     let left = report["left_behind"].as_array().unwrap();
-    assert!(
-        left.iter()
-            .any(|what| what.as_str().unwrap().starts_with("the client c:"))
-    );
+    assert!(left.iter().any(|what| what.as_str().unwrap().starts_with("the client c:")));
 }
 
 #[test]

@@ -165,9 +165,7 @@ fn every_step_can_be_walked() {
         let page = fs::read_to_string(stack.folder.path().join("walk.md")).unwrap();
         let first = if step < 6 { 200 } else { 401 };
         assert_eq!(exchanges(&page)[0].2, first, "step{step}");
-        let called = exchanges(&page)
-            .iter()
-            .any(|e| e.1 == "Call the tool whoami" && e.2 == 200);
+        let called = exchanges(&page).iter().any(|e| e.1 == "Call the tool whoami" && e.2 == 200);
         assert_eq!(called, step >= 4, "step{step}");
     }
 }

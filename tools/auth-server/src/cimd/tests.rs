@@ -211,10 +211,7 @@ impl Site {
             hits.fetch_add(1, Ordering::Relaxed);
             let canned = answer.lock().unwrap().clone();
             let headers = axum::http::HeaderMap::from_iter(
-                canned
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| (name, value.parse().unwrap())),
+                canned.headers.into_iter().map(|(name, value)| (name, value.parse().unwrap())),
             );
             std::future::ready((canned.status, headers, canned.body))
         };
@@ -315,11 +312,7 @@ async fn answers_that_are_not_a_plain_small_document_are_refused() {
         |canned| canned.headers = vec![(header::CONTENT_TYPE, "text/html".into())],
         |canned| canned.body = "[]".into(),
         |canned| canned.body = "{".into(),
-        |canned| {
-            canned
-                .body
-                .insert_str(1, &format!("\"pad\": \"{}\",", "x".repeat(6000)))
-        },
+        |canned| canned.body.insert_str(1, &format!("\"pad\": \"{}\",", "x".repeat(6000))),
     ]
     .into_iter()
     .enumerate()
@@ -327,10 +320,7 @@ async fn answers_that_are_not_a_plain_small_document_are_refused() {
         let site = Site::start().await;
         site.change(change);
         let browser = Browser::signed_in(&server, "alice", &site.id).await;
-        browser
-            .open(&server, &request(&site.id, &[]))
-            .await
-            .assert_page(400);
+        browser.open(&server, &request(&site.id, &[])).await.assert_page(400);
         assert_eq!(site.hits(), 1, "case {number}: a redirect was followed");
     }
 }
@@ -352,16 +342,10 @@ async fn nobody_is_redirected_to_a_uri_that_the_document_does_not_name() {
 async fn without_the_flag_a_document_on_this_machine_is_refused() {
     let (server, site) = (Server::new(), Site::start().await);
     let query = request(&site.id, &[]);
-    Browser::default()
-        .open(&server, &query)
-        .await
-        .assert_page(400);
+    Browser::default().open(&server, &query).await.assert_page(400);
     let secure = site.id.replace("http:", "https:");
     let browser = Browser::signed_in(&server, "alice", &server.register().await).await;
-    browser
-        .open(&server, &request(&secure, &[]))
-        .await
-        .assert_page(400);
+    browser.open(&server, &request(&secure, &[])).await.assert_page(400);
     assert_eq!(site.hits(), 0);
 }
 

@@ -51,8 +51,7 @@ pub(crate) fn delete(
     tx: &Transaction<'_>,
     id_hash: &str,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE id_hash = ?1", [id_hash]).map(drop)
 }
 
 /// Deletes the expired ones.
@@ -60,6 +59,5 @@ pub(crate) fn clean_up(
     tx: &Transaction<'_>,
     now: i64,
 ) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])
-        .map(drop)
+    tx.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now]).map(drop)
 }

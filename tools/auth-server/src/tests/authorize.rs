@@ -12,9 +12,7 @@ async fn the_code_goes_back_with_state_and_issuer() {
     let server = Server::new();
     let client = server.register().await;
     let browser = Browser::signed_in(&server, "alice", &client).await;
-    let answer = browser
-        .decide(&server, &request(&client, &[]), "approve")
-        .await;
+    let answer = browser.decide(&server, &request(&client, &[]), "approve").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
@@ -62,10 +60,7 @@ async fn nobody_is_redirected_to_an_unregistered_uri() {
     ] {
         let query = request(&client, &[("redirect_uri", uri)]);
         // Signed out, signed in, and with an error that would otherwise be sent back.
-        server
-            .get(&format!("/oauth/authorize?{query}"))
-            .await
-            .assert_page(400);
+        server.get(&format!("/oauth/authorize?{query}")).await.assert_page(400);
         let browser = Browser::signed_in(&server, "alice", &client).await;
         browser.open(&server, &query).await.assert_page(400);
         let bad = request(
@@ -169,10 +164,7 @@ async fn a_repeated_parameter_is_refused_as_a_page_where_the_way_back_is_in_doub
     let good = request(&client, &[]);
     for (name, value) in [("client_id", client.as_str()), ("redirect_uri", CALLBACK)] {
         let query = format!("{good}&{}", encode(&[(name, value)]));
-        server
-            .get(&format!("/oauth/authorize?{query}"))
-            .await
-            .assert_page(400);
+        server.get(&format!("/oauth/authorize?{query}")).await.assert_page(400);
     }
     for name in [
         "response_type",
@@ -193,9 +185,7 @@ async fn a_repeated_parameter_is_refused_as_a_page_where_the_way_back_is_in_doub
 async fn no_scope_and_no_resource_mean_the_basic_ones() {
     let server = Server::new();
     let client = server.register().await;
-    let body = server
-        .login("alice", &client, &[("scope", ""), ("resource", "")])
-        .await;
+    let body = server.login("alice", &client, &[("scope", ""), ("resource", "")]).await;
     assert_eq!(body["scope"], "mcp:read mcp:tools mcp:prompts");
     assert_eq!(
         claims(body["access_token"].as_str().unwrap())["aud"],
@@ -230,23 +220,15 @@ async fn when_the_role_permits_nothing_the_client_is_told() {
     let client = server.register().await;
     let browser = Browser::signed_in(&server, "guest", &client).await;
     let query = request(&client, &[("scope", "mcp:audit")]);
-    browser
-        .open(&server, &query)
-        .await
-        .assert_sent_back("access_denied");
+    browser.open(&server, &query).await.assert_sent_back("access_denied");
 }
 
 #[tokio::test]
 async fn a_client_may_ask_for_more_than_it_registered_with() {
     let server = Server::new();
     let body = serde_json::json!({"redirect_uris": [CALLBACK], "scope": "mcp:read"});
-    let client = server
-        .post_json("/oauth/register", &body)
-        .await
-        .text("client_id");
-    let body = server
-        .login("admin", &client, &[("scope", "mcp:read mcp:audit")])
-        .await;
+    let client = server.post_json("/oauth/register", &body).await.text("client_id");
+    let body = server.login("admin", &client, &[("scope", "mcp:read mcp:audit")]).await;
     assert_eq!(body["scope"], "mcp:read mcp:audit");
 }
 
@@ -255,17 +237,13 @@ async fn deny_works() {
     let server = Server::new();
     let client = server.register().await;
     let browser = Browser::signed_in(&server, "alice", &client).await;
-    let answer = browser
-        .decide(&server, &request(&client, &[]), "deny")
-        .await;
+    let answer = browser.decide(&server, &request(&client, &[]), "deny").await;
     answer.assert_sent_back("access_denied");
     assert_eq!(
         param(&answer.location(), "state").unwrap(),
         "a state/with?odd&characters"
     );
-    let neither = browser
-        .decide(&server, &request(&client, &[]), "maybe")
-        .await;
+    let neither = browser.decide(&server, &request(&client, &[]), "maybe").await;
     neither.assert_page(400);
 }
 
@@ -297,9 +275,7 @@ async fn prompt_login_asks_for_the_password_once_more() {
     let answer = browser.sign_in(&server, &query, "bob", "bob").await;
     let location = answer.location();
     assert!(location.starts_with("/oauth/authorize?"));
-    let page = browser
-        .send(&server, Request::get(location).body(Body::empty()).unwrap())
-        .await;
+    let page = browser.send(&server, Request::get(location).body(Body::empty()).unwrap()).await;
     assert!(page.body_text().contains("Allow access?"));
 }
 
@@ -335,20 +311,14 @@ async fn everything_a_client_says_is_escaped() {
     let server = Server::new();
     let evil = "<script>alert('1')</script>\"'>\u{202e}";
     let body = serde_json::json!({"redirect_uris": [CALLBACK], "client_name": evil});
-    let client = server
-        .post_json("/oauth/register", &body)
-        .await
-        .text("client_id");
+    let client = server.post_json("/oauth/register", &body).await.text("client_id");
     let extra = [
         ("scope", "<b>"),
         ("state", "\"><script>x</script>"),
         ("nonce", "<i>"),
     ];
     let query = request(&client, &extra);
-    let login = server
-        .get(&format!("/oauth/authorize?{query}"))
-        .await
-        .body_text();
+    let login = server.get(&format!("/oauth/authorize?{query}")).await.body_text();
     let browser = Browser::signed_in(&server, "alice", &client).await;
     let consent = browser.open(&server, &query).await.body_text();
     for page in [login, consent] {
@@ -399,9 +369,7 @@ async fn cookies_are_out_of_reach_for_scripts_and_other_sites() {
     }
     let server = Server::with(&["--issuer", "https://auth.example"]);
     let client = server.register().await;
-    let page = Browser::default()
-        .open(&server, &request(&client, &[]))
-        .await;
+    let page = Browser::default().open(&server, &request(&client, &[])).await;
     let cookie = page.header("set-cookie");
     assert!(cookie.starts_with("__Host-"), "{cookie}");
     assert!(cookie.contains("Secure"), "{cookie}");
@@ -413,10 +381,7 @@ async fn login_form(
     browser: &Browser,
     client: &str,
 ) -> Vec<(String, String)> {
-    let page = browser
-        .open(server, &request(client, &[]))
-        .await
-        .body_text();
+    let page = browser.open(server, &request(client, &[])).await.body_text();
     vec![
         ("username".into(), "alice".into()),
         ("password".into(), "alice".into()),
@@ -426,9 +391,7 @@ async fn login_form(
 }
 
 fn borrowed(form: &[(String, String)]) -> Vec<(&str, &str)> {
-    form.iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+    form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 #[tokio::test]
@@ -497,10 +460,7 @@ async fn consent_works_only_in_the_browser_that_signed_in_and_for_what_it_showed
         ("csrf", csrf.as_str()),
     ];
     // No browser, another signed-in browser, the same user in another browser.
-    server
-        .post_form("/oauth/consent", &form)
-        .await
-        .assert_page(403);
+    server.post_form("/oauth/consent", &form).await.assert_page(403);
     for user in ["admin", "alice"] {
         let other = Browser::signed_in(&server, user, &client).await;
         other
@@ -557,17 +517,12 @@ async fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
     let query = request(&client, &[]);
     let mut pages = Vec::new();
     for user in ["alice", "nobody"] {
-        let answer = Browser::default()
-            .sign_in(&server, &query, user, "wrong")
-            .await;
+        let answer = Browser::default().sign_in(&server, &query, user, "wrong").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert_eq!(answer.header("set-cookie"), "");
         let page = answer.body_text();
         let csrf = hidden(&page, "csrf");
-        pages.push(
-            page.replace(&csrf, "")
-                .replace(&format!("value=\"{user}\""), ""),
-        );
+        pages.push(page.replace(&csrf, "").replace(&format!("value=\"{user}\""), ""));
     }
     assert_eq!(pages[0], pages[1]);
 }
@@ -587,9 +542,7 @@ async fn signing_in_as_somebody_else_ends_the_session() {
         .await
         .assert_page(403);
     let form = [("request", carried.as_str()), ("csrf", csrf.as_str())];
-    let answer = browser
-        .send(&server, form_request("/oauth/logout", &form))
-        .await;
+    let answer = browser.send(&server, form_request("/oauth/logout", &form)).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let page = browser.open(&server, &query).await.body_text();
     assert!(page.contains("<h1>Sign in</h1>"));
@@ -598,13 +551,7 @@ async fn signing_in_as_somebody_else_ends_the_session() {
         .header(header::COOKIE, before)
         .body(Body::empty())
         .unwrap();
-    assert!(
-        server
-            .send(request)
-            .await
-            .body_text()
-            .contains("<h1>Sign in</h1>")
-    );
+    assert!(server.send(request).await.body_text().contains("<h1>Sign in</h1>"));
 }
 
 #[tokio::test]
@@ -614,21 +561,9 @@ async fn a_session_ends_after_its_time() {
     let browser = Browser::signed_in(&server, "alice", &client).await;
     let query = request(&client, &[]);
     server.advance(99);
-    assert!(
-        browser
-            .open(&server, &query)
-            .await
-            .body_text()
-            .contains("Allow access?")
-    );
+    assert!(browser.open(&server, &query).await.body_text().contains("Allow access?"));
     server.advance(1);
-    assert!(
-        browser
-            .open(&server, &query)
-            .await
-            .body_text()
-            .contains("<h1>Sign in</h1>")
-    );
+    assert!(browser.open(&server, &query).await.body_text().contains("<h1>Sign in</h1>"));
 }
 
 #[tokio::test]
@@ -645,10 +580,7 @@ async fn pages_answer_under_their_own_names_only() {
         ("localhost@evil.example", StatusCode::FORBIDDEN),
         ("not a host", StatusCode::FORBIDDEN),
     ] {
-        let request = Request::get(&uri)
-            .header(header::HOST, host)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::get(&uri).header(header::HOST, host).body(Body::empty()).unwrap();
         assert_eq!(server.send(request).await.status, status, "{host}");
     }
     let server = Server::with(&["--issuer", "https://auth.example"]);

@@ -132,13 +132,8 @@ async fn a_registration_has_to_be_json_and_small() {
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .body(Body::from("{not json"))
         .unwrap();
-    server
-        .send(request)
-        .await
-        .assert_error(400, "invalid_client_metadata");
-    let answer = server
-        .post_form("/oauth/register", &[("redirect_uris", CALLBACK)])
-        .await;
+    server.send(request).await.assert_error(400, "invalid_client_metadata");
+    let answer = server.post_form("/oauth/register", &[("redirect_uris", CALLBACK)]).await;
     answer.assert_error(400, "invalid_client_metadata");
     let huge = json!({"redirect_uris": [CALLBACK], "client_name": "x".repeat(17 * 1024)});
     let answer = server.post_json("/oauth/register", &huge).await;
@@ -289,13 +284,9 @@ async fn pre_registered_clients_work() {
     let body = server.login("alice", "workshop", &[]).await;
     assert_eq!(body["token_type"], "Bearer");
     let form = [("token", "x")];
-    let answer = server
-        .post_form_as("/oauth/introspect", &form, "backend", "a+secret")
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &form, "backend", "a+secret").await;
     assert_eq!(answer.json(), json!({"active": false}));
-    let answer = server
-        .post_form_as("/oauth/introspect", &form, "backend", "wrong")
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &form, "backend", "wrong").await;
     answer.assert_error(401, "invalid_client");
 }
 

@@ -126,8 +126,7 @@ impl Server {
         &self,
         path: &str,
     ) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn post_json(
@@ -215,8 +214,7 @@ impl Server {
         client_id: &str,
         code: &str,
     ) -> Answer {
-        self.post_form("/oauth/token", &code_form(client_id, code))
-            .await
+        self.post_form("/oauth/token", &code_form(client_id, code)).await
     }
 
     /// The whole flow; returns the token answer.
@@ -314,9 +312,7 @@ pub(crate) fn form_request(
 }
 
 pub(crate) fn encode(form: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 
 pub(crate) fn code_form<'a>(
@@ -461,10 +457,7 @@ pub(crate) fn hidden(
     name: &str,
 ) -> String {
     let marker = format!(r#"name="{name}" value=""#);
-    let after = page
-        .split_once(&marker)
-        .unwrap_or_else(|| panic!("no {name} in {page}"))
-        .1;
+    let after = page.split_once(&marker).unwrap_or_else(|| panic!("no {name} in {page}")).1;
     let value = after.split('"').next().unwrap();
     [
         ("&#38;", "&"),
@@ -580,8 +573,7 @@ impl Browser {
             ("request", &hidden(&page, "request")),
             ("csrf", &hidden(&page, "csrf")),
         ];
-        self.send(server, form_request("/oauth/consent", &form))
-            .await
+        self.send(server, form_request("/oauth/consent", &form)).await
     }
 }
 
@@ -601,8 +593,6 @@ fn part(
 ) -> Value {
     use base64::Engine;
     let text = token.split('.').nth(index).unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(text)
-        .unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }

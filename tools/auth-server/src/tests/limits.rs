@@ -23,15 +23,11 @@ async fn five_wrong_passwords_make_a_name_wait_half_a_minute() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
     }
     // Even the right password waits, from any browser; other names do not.
-    let answer = Browser::default()
-        .sign_in(&server, &query, "alice", "alice")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "alice", "alice").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let wait: i64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
-    let bob = Browser::default()
-        .sign_in(&server, &query, "bob", "bob")
-        .await;
+    let bob = Browser::default().sign_in(&server, &query, "bob", "bob").await;
     assert_eq!(bob.status, StatusCode::SEE_OTHER);
     server.advance(30);
     let answer = browser.sign_in(&server, &query, "alice", "alice").await;
@@ -44,13 +40,9 @@ async fn unknown_names_are_throttled_in_the_same_way() {
     let client = server.register().await;
     let query = request(&client, &[]);
     for _ in 0..5 {
-        Browser::default()
-            .sign_in(&server, &query, "nobody", "x")
-            .await;
+        Browser::default().sign_in(&server, &query, "nobody", "x").await;
     }
-    let answer = Browser::default()
-        .sign_in(&server, &query, "nobody", "x")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "nobody", "x").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
@@ -61,13 +53,9 @@ async fn a_right_password_forgets_the_wrong_ones() {
     let query = request(&client, &[]);
     for _ in 0..3 {
         for _ in 0..4 {
-            Browser::default()
-                .sign_in(&server, &query, "alice", "wrong")
-                .await;
+            Browser::default().sign_in(&server, &query, "alice", "wrong").await;
         }
-        let answer = Browser::default()
-            .sign_in(&server, &query, "alice", "alice")
-            .await;
+        let answer = Browser::default().sign_in(&server, &query, "alice", "alice").await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
     }
 }
@@ -81,10 +69,7 @@ async fn parallel_guesses_get_no_more_than_five_either() {
     for _ in 0..20 {
         let (server, query) = (server.clone(), query.clone());
         tasks.push(tokio::spawn(async move {
-            Browser::default()
-                .sign_in(&server, &query, "alice", "wrong")
-                .await
-                .status
+            Browser::default().sign_in(&server, &query, "alice", "wrong").await.status
         }));
     }
     let mut looked_at = 0;
@@ -112,13 +97,9 @@ async fn logins_per_address_are_limited() {
     let client = server.register().await;
     let query = request(&client, &[]);
     for user in ["alice", "bob"] {
-        Browser::default()
-            .sign_in(&server, &query, user, user)
-            .await;
+        Browser::default().sign_in(&server, &query, user, user).await;
     }
-    let answer = Browser::default()
-        .sign_in(&server, &query, "admin", "admin")
-        .await;
+    let answer = Browser::default().sign_in(&server, &query, "admin", "admin").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
@@ -179,10 +160,7 @@ async fn a_request_that_is_too_long_is_a_page() {
     let server = Server::new();
     let client = server.register().await;
     let query = request(&client, &[("state", &"x".repeat(7000))]);
-    server
-        .get(&format!("/oauth/authorize?{query}"))
-        .await
-        .assert_page(400);
+    server.get(&format!("/oauth/authorize?{query}")).await.assert_page(400);
 }
 
 #[tokio::test]

@@ -28,9 +28,7 @@ async fn both_documents_name_the_issuer_and_what_clients_need() {
         assert_eq!(body["response_types_supported"], json!(["code"]));
         assert_eq!(body["authorization_response_iss_parameter_supported"], true);
         assert_eq!(body["client_id_metadata_document_supported"], true);
-        let methods = body["token_endpoint_auth_methods_supported"]
-            .as_array()
-            .unwrap();
+        let methods = body["token_endpoint_auth_methods_supported"].as_array().unwrap();
         assert!(methods.contains(&json!("none")));
         let scopes = body["scopes_supported"].as_array().unwrap();
         for scope in [
@@ -201,9 +199,7 @@ async fn scripts_of_any_origin_may_read_what_browser_clients_need() {
         // On every answer, errors included.
         let answer = server.send(from_inspector(Method::POST, path)).await;
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
-        let exposed = answer
-            .header("access-control-expose-headers")
-            .to_ascii_lowercase();
+        let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
         assert!(exposed.contains("www-authenticate"), "{path}");
         assert!(exposed.contains("retry-after"), "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), "");

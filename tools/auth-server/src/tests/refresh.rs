@@ -62,46 +62,25 @@ async fn parallel_refreshes_all_succeed_with_one_successor() {
 async fn the_grace_ends_after_its_time_and_reuse_revokes_the_family() {
     let server = Server::new();
     let (client, first) = logged_in(&server, &[]).await;
-    let second = server
-        .refresh(&client, &first, &[])
-        .await
-        .text("refresh_token");
+    let second = server.refresh(&client, &first, &[]).await.text("refresh_token");
     server.advance(59);
     assert_eq!(
         server.refresh(&client, &first, &[]).await.status,
         StatusCode::OK
     );
     server.advance(1);
-    server
-        .refresh(&client, &first, &[])
-        .await
-        .assert_error(400, "invalid_grant");
-    server
-        .refresh(&client, &second, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &first, &[]).await.assert_error(400, "invalid_grant");
+    server.refresh(&client, &second, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
 async fn the_grace_ends_early_once_the_successor_is_used() {
     let server = Server::new();
     let (client, first) = logged_in(&server, &[]).await;
-    let second = server
-        .refresh(&client, &first, &[])
-        .await
-        .text("refresh_token");
-    let third = server
-        .refresh(&client, &second, &[])
-        .await
-        .text("refresh_token");
-    server
-        .refresh(&client, &first, &[])
-        .await
-        .assert_error(400, "invalid_grant");
-    server
-        .refresh(&client, &third, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    let second = server.refresh(&client, &first, &[]).await.text("refresh_token");
+    let third = server.refresh(&client, &second, &[]).await.text("refresh_token");
+    server.refresh(&client, &first, &[]).await.assert_error(400, "invalid_grant");
+    server.refresh(&client, &third, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -112,10 +91,7 @@ async fn the_grace_is_a_setting() {
         server.refresh(&client, &first, &[]).await.status,
         StatusCode::OK
     );
-    server
-        .refresh(&client, &first, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &first, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -126,14 +102,9 @@ async fn reuse_also_ends_the_access_tokens_of_the_family() {
     let answer = server.refresh(&client, &first, &[]).await;
     let access = answer.text("access_token");
     server.advance(61);
-    server
-        .refresh(&client, &first, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &first, &[]).await.assert_error(400, "invalid_grant");
     let form = [("token", access.as_str())];
-    let answer = server
-        .post_form_as("/oauth/introspect", &form, &id, &secret)
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &form, &id, &secret).await;
     assert_eq!(answer.json(), serde_json::json!({"active": false}));
 }
 
@@ -141,13 +112,9 @@ async fn reuse_also_ends_the_access_tokens_of_the_family() {
 async fn the_scope_may_shrink_but_not_grow() {
     let server = Server::new();
     let (client, token) = logged_in(&server, &[("scope", "mcp:read mcp:tools")]).await;
-    let wider = server
-        .refresh(&client, &token, &[("scope", "mcp:read mcp:prompts")])
-        .await;
+    let wider = server.refresh(&client, &token, &[("scope", "mcp:read mcp:prompts")]).await;
     wider.assert_error(400, "invalid_scope");
-    let narrow = server
-        .refresh(&client, &token, &[("scope", "mcp:read unheard-of")])
-        .await;
+    let narrow = server.refresh(&client, &token, &[("scope", "mcp:read unheard-of")]).await;
     assert_eq!(narrow.text("scope"), "mcp:read");
     // The grant itself has not shrunk.
     let next = narrow.text("refresh_token");
@@ -166,14 +133,8 @@ async fn a_refused_refresh_changes_nothing() {
         .await
         .assert_error(400, "invalid_target");
     let scope = [("scope", "mcp:audit")];
-    server
-        .refresh(&client, &token, &scope)
-        .await
-        .assert_error(400, "invalid_scope");
-    server
-        .refresh(&other, &token, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &token, &scope).await.assert_error(400, "invalid_scope");
+    server.refresh(&other, &token, &[]).await.assert_error(400, "invalid_grant");
     let unknown = server.refresh("nobody", &token, &[]).await;
     unknown.assert_error(401, "invalid_client");
     let twice = [("refresh_token", token.as_str())];
@@ -192,9 +153,7 @@ async fn a_refused_refresh_changes_nothing() {
 async fn the_resource_may_be_named_again() {
     let server = Server::new();
     let (client, token) = logged_in(&server, &[]).await;
-    let answer = server
-        .refresh(&client, &token, &[("resource", RESOURCE)])
-        .await;
+    let answer = server.refresh(&client, &token, &[("resource", RESOURCE)]).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
 
@@ -203,32 +162,17 @@ async fn an_unused_refresh_token_expires() {
     let server = Server::with(&["--refresh-ttl", "100"]);
     let (client, token) = logged_in(&server, &[]).await;
     server.advance(99);
-    let next = server
-        .refresh(&client, &token, &[])
-        .await
-        .text("refresh_token");
+    let next = server.refresh(&client, &token, &[]).await.text("refresh_token");
     server.advance(99);
-    let next = server
-        .refresh(&client, &next, &[])
-        .await
-        .text("refresh_token");
+    let next = server.refresh(&client, &next, &[]).await.text("refresh_token");
     server.advance(100);
-    server
-        .refresh(&client, &next, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &next, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
 async fn what_was_never_issued_is_invalid_grant() {
     let server = Server::new();
     let client = server.register().await;
-    server
-        .refresh(&client, "made-up", &[])
-        .await
-        .assert_error(400, "invalid_grant");
-    server
-        .refresh(&client, "", &[])
-        .await
-        .assert_error(400, "invalid_request");
+    server.refresh(&client, "made-up", &[]).await.assert_error(400, "invalid_grant");
+    server.refresh(&client, "", &[]).await.assert_error(400, "invalid_request");
 }

@@ -20,28 +20,16 @@ async fn a_restart_loses_nothing_and_revives_nothing() {
     server.post_form("/oauth/revoke", &form).await;
     let browser = Browser::signed_in(&server, "alice", &client).await;
     let server = server.restart();
-    let page = browser
-        .open(&server, &request(&client, &[]))
-        .await
-        .body_text();
+    let page = browser.open(&server, &request(&client, &[])).await.body_text();
     assert!(page.contains("Allow access?"), "the session is gone");
     assert_eq!(server.redeem(&client, &unused).await.status, StatusCode::OK);
-    server
-        .refresh(&client, revoked, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, revoked, &[]).await.assert_error(400, "invalid_grant");
     let second = server.refresh(&client, &first, &[]).await;
     assert_eq!(second.status, StatusCode::OK);
     let server = server.restart();
-    server
-        .redeem(&client, &used)
-        .await
-        .assert_error(400, "invalid_grant");
+    server.redeem(&client, &used).await.assert_error(400, "invalid_grant");
     let second = second.text("refresh_token");
-    server
-        .refresh(&client, &second, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &second, &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -50,15 +38,9 @@ async fn parallel_refreshes_agree_on_the_successor_across_a_restart() {
     let client = server.register().await;
     let body = server.login("alice", &client, &[]).await;
     let token = body["refresh_token"].as_str().unwrap();
-    let before = server
-        .refresh(&client, token, &[])
-        .await
-        .text("refresh_token");
+    let before = server.refresh(&client, token, &[]).await.text("refresh_token");
     let server = server.restart();
-    let after = server
-        .refresh(&client, token, &[])
-        .await
-        .text("refresh_token");
+    let after = server.refresh(&client, token, &[]).await.text("refresh_token");
     assert_eq!(before, after);
 }
 
@@ -73,9 +55,7 @@ fn stored(
         .filter(|path| path.to_string_lossy().contains("state.db"))
         .any(|path| {
             let bytes = std::fs::read(path).unwrap();
-            bytes
-                .windows(needle.len())
-                .any(|window| window == needle.as_bytes())
+            bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
         })
 }
 
@@ -138,21 +118,11 @@ async fn what_has_expired_is_deleted_and_what_has_not_stays() {
     };
     assert_eq!(counts().await, [1, 1, 2, 1, 1]);
     server.advance(961);
-    server
-        .state
-        .store
-        .clean_up(server.state.now())
-        .await
-        .unwrap();
+    server.state.store.clean_up(server.state.now()).await.unwrap();
     // The redeemed code stays with its grant, to recognise a second use.
     assert_eq!(counts().await, [1, 1, 1, 1, 0]);
     server.advance(100);
-    server
-        .state
-        .store
-        .clean_up(server.state.now())
-        .await
-        .unwrap();
+    server.state.store.clean_up(server.state.now()).await.unwrap();
     assert_eq!(counts().await, [1, 0, 0, 0, 0]);
 }
 
@@ -194,9 +164,7 @@ async fn a_users_file_replaces_the_demo_users() {
     let query = request(&client, &[]);
     let page = Browser::default().open(&server, &query).await.body_text();
     assert!(!page.contains("Demo users"));
-    let body = server
-        .login("carol", &client, &[("scope", "openid profile mcp:audit")])
-        .await;
+    let body = server.login("carol", &client, &[("scope", "openid profile mcp:audit")]).await;
     let access = body["access_token"].as_str().unwrap();
     assert_eq!(
         claims(access)["roles"],
@@ -204,9 +172,7 @@ async fn a_users_file_replaces_the_demo_users() {
     );
     let info = server.get_with_token("/oauth/userinfo", access).await;
     assert_eq!(info.text("name"), "Carol Jones");
-    let alice = Browser::default()
-        .sign_in(&server, &query, "alice", "alice")
-        .await;
+    let alice = Browser::default().sign_in(&server, &query, "alice", "alice").await;
     assert_eq!(alice.status, StatusCode::FORBIDDEN);
     // No role is a guest.
     let dave = Browser::default();
@@ -241,13 +207,9 @@ async fn a_user_who_is_gone_cannot_refresh_and_a_lesser_role_shrinks_the_scope()
     let hash = crate::users::hash("carol").unwrap();
     let server = with_users(&USERS.replace("HASH", &hash)).unwrap();
     let client = server.register().await;
-    let body = server
-        .login("carol", &client, &[("scope", "mcp:read mcp:audit")])
-        .await;
+    let body = server.login("carol", &client, &[("scope", "mcp:read mcp:audit")]).await;
     let token = body["refresh_token"].as_str().unwrap();
-    let lesser = USERS
-        .replace("HASH", &hash)
-        .replace(r#"["admin", "user"]"#, r#"["user"]"#);
+    let lesser = USERS.replace("HASH", &hash).replace(r#"["admin", "user"]"#, r#"["user"]"#);
     write(&server.dir, "users.toml", &lesser);
     let server = server.restart();
     let answer = server.refresh(&client, token, &[]).await;
@@ -255,17 +217,12 @@ async fn a_user_who_is_gone_cannot_refresh_and_a_lesser_role_shrinks_the_scope()
     let gone = lesser.replace("carol", "erin");
     write(&server.dir, "users.toml", &gone);
     let server = server.restart();
-    server
-        .refresh(&client, token, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, token, &[]).await.assert_error(400, "invalid_grant");
 }
 
 fn kids(keys: &Value) -> Vec<String> {
     let keys = keys["keys"].as_array().unwrap();
-    keys.iter()
-        .map(|key| key["kid"].as_str().unwrap().to_owned())
-        .collect()
+    keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -273,13 +230,7 @@ async fn the_next_key_is_published_before_it_signs_and_the_old_one_stays() {
     let server = Server::new();
     let client = server.register().await;
     let published = async || kids(&server.get("/.well-known/jwks.json").await.json());
-    let tick = || {
-        server
-            .state
-            .keys
-            .refresh(&server.state.store, server.state.now())
-            .unwrap()
-    };
+    let tick = || server.state.keys.refresh(&server.state.store, server.state.now()).unwrap();
     let signs = async || {
         let body = server.login("alice", &client, &[("scope", "openid")]).await;
         let token = body["access_token"].as_str().unwrap().to_owned();
@@ -289,9 +240,7 @@ async fn the_next_key_is_published_before_it_signs_and_the_old_one_stays() {
         )
     };
     let (old, token) = signs().await;
-    let next = keys::put_next(&server.state.store, server.state.now() + 300)
-        .unwrap()
-        .unwrap();
+    let next = keys::put_next(&server.state.store, server.state.now() + 300).unwrap().unwrap();
     assert_eq!(
         keys::put_next(&server.state.store, 0).unwrap(),
         None,
@@ -304,9 +253,7 @@ async fn the_next_key_is_published_before_it_signs_and_the_old_one_stays() {
     tick();
     assert_eq!(published().await, [next.clone(), old.clone()]);
     assert_eq!(signs().await.0, next);
-    let pair = KeyPair::load(&server.dir.path().join("keys"))
-        .unwrap()
-        .unwrap();
+    let pair = KeyPair::load(&server.dir.path().join("keys")).unwrap().unwrap();
     assert_eq!(pair.kid(), next, "the directory holds the key that signs");
     // Tokens of the old key are good until they expire.
     let answer = server.get_with_token("/oauth/userinfo", &token).await;
@@ -330,11 +277,7 @@ async fn a_key_that_gen_token_makes_is_followed() {
     let old = kids(&server.get("/.well-known/jwks.json").await.json());
     let pair = KeyPair::generate().unwrap();
     pair.store(&server.dir.path().join("keys"), true).unwrap();
-    server
-        .state
-        .keys
-        .refresh(&server.state.store, server.state.now())
-        .unwrap();
+    server.state.keys.refresh(&server.state.store, server.state.now()).unwrap();
     let now = kids(&server.get("/.well-known/jwks.json").await.json());
     assert_eq!(now, [pair.kid().to_owned(), old[0].clone()]);
 }

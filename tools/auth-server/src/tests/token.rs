@@ -12,9 +12,7 @@ use super::harness::*;
 async fn a_code_becomes_tokens() {
     let server = Server::new();
     let client = server.register().await;
-    let code = server
-        .code("alice", &client, &[("scope", "mcp:tools mcp:read")])
-        .await;
+    let code = server.code("alice", &client, &[("scope", "mcp:tools mcp:read")]).await;
     let answer = server.redeem(&client, &code).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -30,9 +28,7 @@ async fn a_code_becomes_tokens() {
 async fn the_access_token_has_the_claims_that_resource_servers_check() {
     let server = Server::new();
     let client = server.register().await;
-    let body = server
-        .login("admin", &client, &[("scope", "mcp:audit")])
-        .await;
+    let body = server.login("admin", &client, &[("scope", "mcp:audit")]).await;
     let token = body["access_token"].as_str().unwrap();
     let keys = server.get("/.well-known/jwks.json").await.json();
     let head = token_header(token);
@@ -109,10 +105,7 @@ async fn a_code_lives_sixty_seconds() {
     assert_eq!(server.redeem(&client, &code).await.status, StatusCode::OK);
     let code = server.code("alice", &client, &[]).await;
     server.advance(60);
-    server
-        .redeem(&client, &code)
-        .await
-        .assert_error(400, "invalid_grant");
+    server.redeem(&client, &code).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -120,39 +113,22 @@ async fn a_second_use_revokes_what_the_first_one_gave() {
     let server = Server::new();
     let client = server.register().await;
     let (id, secret) = server.register_confidential().await;
-    let code = server
-        .code("alice", &client, &[("scope", "openid mcp:read")])
-        .await;
+    let code = server.code("alice", &client, &[("scope", "openid mcp:read")]).await;
     let first = server.redeem(&client, &code).await.json();
     let access = first["access_token"].as_str().unwrap();
     let active = |answer: Answer| answer.json()["active"].clone();
     let ask = || async {
         let form = [("token", access)];
-        active(
-            server
-                .post_form_as("/oauth/introspect", &form, &id, &secret)
-                .await,
-        )
+        active(server.post_form_as("/oauth/introspect", &form, &id, &secret).await)
     };
     assert_eq!(ask().await, true);
     // Long after the code's own lifetime, and after a clean-up.
     server.advance(120);
-    server
-        .state
-        .store
-        .clean_up(server.state.now())
-        .await
-        .unwrap();
-    server
-        .redeem(&client, &code)
-        .await
-        .assert_error(400, "invalid_grant");
+    server.state.store.clean_up(server.state.now()).await.unwrap();
+    server.redeem(&client, &code).await.assert_error(400, "invalid_grant");
     assert_eq!(ask().await, false);
     let refresh = first["refresh_token"].as_str().unwrap();
-    server
-        .refresh(&client, refresh, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, refresh, &[]).await.assert_error(400, "invalid_grant");
     let userinfo = server.get_with_token("/oauth/userinfo", access).await;
     assert_eq!(userinfo.status, StatusCode::UNAUTHORIZED);
 }
@@ -179,10 +155,7 @@ async fn of_twenty_redemptions_at_once_one_succeeds_and_is_revoked() {
         }
     }
     assert_eq!(won.len(), 1);
-    server
-        .refresh(&client, &won[0], &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, &won[0], &[]).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -194,9 +167,7 @@ async fn an_unknown_client_is_401_invalid_client() {
     let answer = server.redeem("", "x").await;
     answer.assert_error(401, "invalid_client");
     // A metadata document that nobody has signed in with.
-    let answer = server
-        .redeem("https://client.example/metadata.json", "x")
-        .await;
+    let answer = server.redeem("https://client.example/metadata.json", "x").await;
     answer.assert_error(401, "invalid_client");
 }
 
@@ -210,10 +181,7 @@ async fn other_grants_and_missing_ones_are_refused() {
         ("", "invalid_request"),
     ] {
         let form = [("grant_type", grant), ("client_id", client.as_str())];
-        server
-            .post_form("/oauth/token", &form)
-            .await
-            .assert_error(400, error);
+        server.post_form("/oauth/token", &form).await.assert_error(400, error);
     }
 }
 
@@ -265,10 +233,7 @@ async fn other_content_types_and_huge_bodies_get_oauth_json() {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from("{}"))
             .unwrap();
-        server
-            .send(request)
-            .await
-            .assert_error(400, "invalid_request");
+        server.send(request).await.assert_error(400, "invalid_request");
         let huge = "x".repeat(17 * 1024);
         let answer = server.post_form(path, &[("token", &huge)]).await;
         answer.assert_error(413, "invalid_request");
@@ -285,19 +250,13 @@ async fn a_secret_is_needed_where_there_is_one() {
         .post_form("/oauth/token", &form)
         .await
         .assert_error(401, "invalid_client");
-    let wrong = server
-        .post_form_as("/oauth/token", &form, &id, "wrong")
-        .await;
+    let wrong = server.post_form_as("/oauth/token", &form, &id, "wrong").await;
     wrong.assert_error(401, "invalid_client");
     let mut twice = form.clone();
     twice.push(("client_secret", &secret));
-    let answer = server
-        .post_form_as("/oauth/token", &twice, &id, &secret)
-        .await;
+    let answer = server.post_form_as("/oauth/token", &twice, &id, &secret).await;
     answer.assert_error(400, "invalid_request");
-    let right = server
-        .post_form_as("/oauth/token", &form, &id, &secret)
-        .await;
+    let right = server.post_form_as("/oauth/token", &form, &id, &secret).await;
     assert_eq!(right.status, StatusCode::OK);
     // In the form it is the same secret.
     let code = server.code("alice", &id, &[]).await;
@@ -330,10 +289,7 @@ async fn the_grants_of_the_registration_decide_on_a_refresh_token() {
         (json!(["authorization_code", "refresh_token"]), true),
     ] {
         let body = json!({"redirect_uris": [CALLBACK], "grant_types": grants});
-        let client = server
-            .post_json("/oauth/register", &body)
-            .await
-            .text("client_id");
+        let client = server.post_json("/oauth/register", &body).await.text("client_id");
         let body = server.login("alice", &client, &[]).await;
         assert_eq!(body.get("refresh_token").is_some(), refreshes);
     }
@@ -344,9 +300,7 @@ async fn the_right_resource_is_named_in_the_token_however_it_was_spelled() {
     let server = Server::new();
     let client = server.register().await;
     for spelled in ["http://LOCALHOST:9000/mcp", "http://localhost:9000/mcp/"] {
-        let body = server
-            .login("alice", &client, &[("resource", spelled)])
-            .await;
+        let body = server.login("alice", &client, &[("resource", spelled)]).await;
         assert_eq!(
             claims(body["access_token"].as_str().unwrap())["aud"],
             RESOURCE
@@ -366,10 +320,7 @@ async fn of_several_resources_the_token_gets_those_asked_for() {
     let client = server.register().await;
     let browser = Browser::signed_in_at(&server, "alice", &client, "http://localhost:9000/a").await;
     let query = request(&client, &[("resource", "")]);
-    browser
-        .open(&server, &query)
-        .await
-        .assert_sent_back("invalid_target");
+    browser.open(&server, &query).await.assert_sent_back("invalid_target");
     let both = request(
         &client,
         &[

@@ -34,9 +34,7 @@ async fn with_openid_an_id_token_comes_too() {
 async fn userinfo_needs_an_access_token_with_openid() {
     let server = Server::new();
     let client = server.register().await;
-    let body = server
-        .login("alice", &client, &[("scope", "openid profile")])
-        .await;
+    let body = server.login("alice", &client, &[("scope", "openid profile")]).await;
     let access = body["access_token"].as_str().unwrap();
     let answer = server.get_with_token("/oauth/userinfo", access).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -53,16 +51,10 @@ async fn userinfo_needs_an_access_token_with_openid() {
     for bad in ["garbage", "a.b.c", body["id_token"].as_str().unwrap()] {
         let answer = server.get_with_token("/oauth/userinfo", bad).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-        assert!(
-            answer
-                .header("www-authenticate")
-                .contains(r#"error="invalid_token""#)
-        );
+        assert!(answer.header("www-authenticate").contains(r#"error="invalid_token""#));
         assert_eq!(answer.json()["error"], "invalid_token");
     }
-    let plain = server
-        .login("alice", &client, &[("scope", "mcp:read")])
-        .await;
+    let plain = server.login("alice", &client, &[("scope", "mcp:read")]).await;
     let plain = plain["access_token"].as_str().unwrap();
     let answer = server.get_with_token("/oauth/userinfo", plain).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -93,9 +85,7 @@ async fn userinfo_takes_one_header_and_posts_and_lets_tokens_expire() {
     let answer = server.send(twice).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert_eq!(answer.json()["error"], "invalid_request");
-    let query = server
-        .get(&format!("/oauth/userinfo?access_token={access}"))
-        .await;
+    let query = server.get(&format!("/oauth/userinfo?access_token={access}")).await;
     assert_eq!(query.status, StatusCode::UNAUTHORIZED);
     server.advance(900);
     let answer = server.get_with_token("/oauth/userinfo", access).await;
@@ -109,9 +99,7 @@ async fn introspect(
 ) -> serde_json::Value {
     let (id, secret) = server.register_confidential().await;
     let form = [("token", token)];
-    let answer = server
-        .post_form_as("/oauth/introspect", &form, &id, &secret)
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &form, &id, &secret).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("cache-control"), "no-store");
     answer.json()
@@ -159,9 +147,7 @@ async fn introspection_is_for_clients_with_a_secret() {
         .await
         .assert_error(401, "invalid_client");
     let (id, secret) = server.register_confidential().await;
-    let answer = server
-        .post_form_as("/oauth/introspect", &[], &id, &secret)
-        .await;
+    let answer = server.post_form_as("/oauth/introspect", &[], &id, &secret).await;
     answer.assert_error(400, "invalid_request");
 }
 
@@ -228,10 +214,7 @@ async fn a_refresh_token_given_back_takes_everything_with_it() {
         server.post_form("/oauth/revoke", &form).await.status,
         StatusCode::OK
     );
-    server
-        .refresh(&client, refresh, &[])
-        .await
-        .assert_error(400, "invalid_grant");
+    server.refresh(&client, refresh, &[]).await.assert_error(400, "invalid_grant");
     assert_eq!(introspect(&server, access).await["active"], false);
     // Giving it back again is fine.
     assert_eq!(

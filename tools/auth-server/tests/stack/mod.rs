@@ -44,9 +44,7 @@ impl Stack {
         let auth_server = Server::start(auth_server(dir.path(), &mcp, extras));
         let issuer = auth_server.origin();
         let mut step8 = test_support::command("step8");
-        step8
-            .args(["--resource", &mcp, "--issuer", &issuer])
-            .current_dir(dir.path());
+        step8.args(["--resource", &mcp, "--issuer", &issuer]).current_dir(dir.path());
         let step8 = Server::try_start(step8, port)?;
         Ok(Self {
             mcp,
@@ -65,15 +63,12 @@ impl Stack {
         let mut browser = Browser::default();
         let page = browser.get(url).await.text().await.unwrap();
         let action = self.issuer.clone() + "/oauth/login";
-        let signed_in = browser
-            .submit(&action, &page, &[("username", user), ("password", user)])
-            .await;
+        let signed_in =
+            browser.submit(&action, &page, &[("username", user), ("password", user)]).await;
         let next = Url::parse(url).unwrap().join(location(&signed_in)).unwrap();
         let page = browser.get(next.as_str()).await.text().await.unwrap();
         let action = self.issuer.clone() + "/oauth/consent";
-        let decided = browser
-            .submit(&action, &page, &[("decision", "approve")])
-            .await;
+        let decided = browser.submit(&action, &page, &[("decision", "approve")]).await;
         location(&decided).to_owned()
     }
 }
@@ -95,9 +90,9 @@ fn auth_server(
         std::fs::write(&path, text).unwrap();
         match *name {
             "clients" => command.arg("--clients").arg(path),
-            "certificate" => command
-                .arg("--allow-loopback-client-metadata")
-                .env("SSL_CERT_FILE", path),
+            "certificate" => {
+                command.arg("--allow-loopback-client-metadata").env("SSL_CERT_FILE", path)
+            }
             other => panic!("no such extra: {other}"),
         };
     }
@@ -129,9 +124,7 @@ impl Browser {
         &mut self,
         url: &str,
     ) -> Response {
-        let request = http()
-            .get(url)
-            .header(header::COOKIE, self.cookies.join("; "));
+        let request = http().get(url).header(header::COOKIE, self.cookies.join("; "));
         self.keep(request.send().await.unwrap())
     }
 
@@ -171,8 +164,6 @@ fn hidden(
     name: &str,
 ) -> String {
     let marker = format!(r#"name="{name}" value=""#);
-    let (_, value) = page
-        .split_once(&marker)
-        .unwrap_or_else(|| panic!("no form in {page}"));
+    let (_, value) = page.split_once(&marker).unwrap_or_else(|| panic!("no form in {page}"));
     value.split('"').next().unwrap().replace("&#38;", "&")
 }

@@ -86,8 +86,7 @@ async fn session(
     login: &mut Login,
 ) {
     if let Err(error) = end_session(&mut exam.http, login).await {
-        exam.report
-            .leave_behind(format!("the session of the user: {error:#}"));
+        exam.report.leave_behind(format!("the session of the user: {error:#}"));
     }
 }
 

@@ -213,8 +213,7 @@ pub(crate) async fn examine(
 ) {
     let Some(name) = name(exam, known) else {
         let why = "no authorization server is known (--issuer names one)";
-        exam.report
-            .must(FOUND, false, "no authorization server is named anywhere");
+        exam.report.must(FOUND, false, "no authorization server is named anywhere");
         exam.report.skip(&METADATA, why);
         exam.report.skip(&REGISTERED, why);
         return;
@@ -269,12 +268,8 @@ async fn find(
     }
     exam.report.must(FOUND, !found.is_empty(), seen.join(", "));
     if !found.is_empty() {
-        let oidc = found
-            .iter()
-            .any(|(url, _)| url.contains("openid-configuration"));
-        let oauth = found
-            .iter()
-            .any(|(url, _)| url.contains("oauth-authorization-server"));
+        let oidc = found.iter().any(|(url, _)| url.contains("openid-configuration"));
+        let oauth = found.iter().any(|(url, _)| url.contains("oauth-authorization-server"));
         exam.report.should(BOTH, oidc && oauth, seen.join(", "));
     }
     found.into_iter().next().map(|(_, document)| document)
@@ -339,14 +334,11 @@ async fn readable(
     server: &Server,
 ) {
     let Some(endpoint) = server.endpoint("token_endpoint") else {
-        exam.report
-            .skip(&[CORS], "there is no token endpoint to ask");
+        exam.report.skip(&[CORS], "there is no token endpoint to ask");
         return;
     };
     let url = discovery::issuer_urls(&server.name)[0].clone();
-    let read = exam
-        .ask(Outgoing::get_json(&url).header("Origin", PAGE))
-        .await;
+    let read = exam.ask(Outgoing::get_json(&url).header("Origin", PAGE)).await;
     let token = exam.ask(preflight(endpoint)).await;
     let good = is_readable(&read) && is_readable(&token) && token.status < 300;
     let seen = format!(
@@ -363,16 +355,14 @@ async fn keys(
     server: &Server,
 ) {
     let Some(url) = server.endpoint("jwks_uri") else {
-        exam.report
-            .skip(&[JWKS], "there is no jwks_uri; opaque tokens need none");
+        exam.report.skip(&[JWKS], "there is no jwks_uri; opaque tokens need none");
         return;
     };
     let reply = exam.get(url).await;
     let keys = reply.json()["keys"].as_array().cloned().unwrap_or_default();
     let good = |key: &Value| key["kid"].is_string() && key["d"].is_null() && key["k"].is_null();
     let seen = format!("{}, {} keys", reply.status_text(), keys.len());
-    exam.report
-        .must(JWKS, !keys.is_empty() && keys.iter().all(good), seen);
+    exam.report.must(JWKS, !keys.is_empty() && keys.iter().all(good), seen);
 }
 
 /// What the server does with clients, good and bad.
@@ -392,8 +382,7 @@ async fn clients(
         let why = mcp::problem(&reply).unwrap_or_default();
         let seen = format!("{} {why}", reply.status_text());
         exam.report.must(REGISTER, false, seen);
-        exam.report
-            .skip(&REGISTERED[1..], "no client could be registered");
+        exam.report.skip(&REGISTERED[1..], "no client could be registered");
         return;
     };
     exam.report.must(REGISTER, true, reply.status_text());
@@ -448,8 +437,7 @@ async fn redirects(
     let moved = "http://127.0.0.1:49152/callback";
     let reply = exam.ask(authorize(endpoint, client_id, moved, true)).await;
     let seen = format!("another port: {}", reply.status_text());
-    exam.report
-        .must(PORT, (200..400).contains(&reply.status), seen);
+    exam.report.must(PORT, (200..400).contains(&reply.status), seen);
     let request = authorize(endpoint, client_id, REDIRECT, false);
     let reply = exam.ask(request).await;
     let location = reply.header("Location");
@@ -465,8 +453,7 @@ async fn wrong_code(
     client_id: &str,
 ) {
     let Some(endpoint) = server.endpoint("token_endpoint") else {
-        exam.report
-            .skip(&[TOKEN_ERROR], "there is no token_endpoint to ask");
+        exam.report.skip(&[TOKEN_ERROR], "there is no token_endpoint to ask");
         return;
     };
     let verifier = "a-verifier-that-belongs-to-no-code-0123456789";

@@ -99,8 +99,7 @@ pub(crate) async fn examine(
         }
     };
     let client = &login.client;
-    exam.registered
-        .push((client.id.clone(), client.registration.clone()));
+    exam.registered.push((client.id.clone(), client.registration.clone()));
     let scopes = login.way.scopes().to_vec();
     let mut stay = Stay {
         login,
@@ -145,8 +144,7 @@ async fn refresh(
     grant: &Grant,
 ) -> Option<Grant> {
     let Some(token) = &grant.refresh_token else {
-        exam.report
-            .should(REFRESH, false, "no refresh token was issued");
+        exam.report.should(REFRESH, false, "no refresh token was issued");
         exam.report.skip(&[ROTATES], "there is no refresh token");
         return None;
     };
@@ -159,10 +157,7 @@ async fn refresh(
         }
         Ok(newer) => {
             exam.report.must(REFRESH, true, "a new access token");
-            let rotated = newer
-                .refresh_token
-                .as_ref()
-                .is_some_and(|newer| newer != token);
+            let rotated = newer.refresh_token.as_ref().is_some_and(|newer| newer != token);
             let seen = format!("another refresh token: {rotated}");
             exam.report.should(ROTATES, rotated, seen);
             stay.grants.push(newer.clone());
@@ -195,8 +190,7 @@ async fn step_up(
     let list = exam.ask(endpoint.request("tools/list", json!({}))).await;
     let list = list.json()["result"]["tools"].as_array().cloned();
     let Some((name, arguments)) = tools::harmless(&list.unwrap_or_default()) else {
-        exam.report
-            .skip(&[STEP_UP], "no tool is known to be harmless");
+        exam.report.skip(&[STEP_UP], "no tool is known to be harmless");
         return;
     };
     let params = json!({"name": name, "arguments": arguments});

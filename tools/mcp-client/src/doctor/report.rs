@@ -118,9 +118,7 @@ impl Report {
         outcome: Outcome,
     ) -> usize {
         let findings = self.findings.iter();
-        findings
-            .filter(|finding| finding.outcome == outcome)
-            .count()
+        findings.filter(|finding| finding.outcome == outcome).count()
     }
 
     fn lines(
@@ -199,8 +197,7 @@ impl Report {
         what: String,
     ) {
         let what = redact::text(&what);
-        self.left_behind
-            .push(visible::cut(&what, LONGEST).into_owned());
+        self.left_behind.push(visible::cut(&what, LONGEST).into_owned());
     }
 }
 

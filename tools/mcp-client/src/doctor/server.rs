@@ -174,8 +174,7 @@ async fn unknown_path(exam: &mut Exam) {
     let reply = exam.get(&unknown).await;
     let kind = reply.header("Content-Type");
     let good = reply.status == 404 && !kind.starts_with("text/html");
-    exam.report
-        .should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
+    exam.report.should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
 }
 
 async fn stranger(
@@ -187,9 +186,7 @@ async fn stranger(
     let seen = format!("POST without a token: {}", reply.status_text());
     exam.report.must(REQUIRED, known.protected, seen);
     let url = exam.url().to_owned();
-    let get = exam
-        .ask(Outgoing::get(&url).header("Accept", "text/event-stream"))
-        .await;
+    let get = exam.ask(Outgoing::get(&url).header("Accept", "text/event-stream")).await;
     let seen = format!("GET without a token: {}", get.status_text());
     exam.report.must(ON_GET, get.status == 401, seen);
     let garbage = Outgoing::new(reqwest::Method::POST, &url)
@@ -214,16 +211,13 @@ fn challenge(
         format!("WWW-Authenticate: {header:?}"),
     );
     let Some(challenge) = challenge else {
-        exam.report
-            .skip(&[NO_ERROR, SCOPE], "there is no challenge");
+        exam.report.skip(&[NO_ERROR, SCOPE], "there is no challenge");
         return;
     };
     let error = challenge.get("error").unwrap_or_default();
-    exam.report
-        .must(NO_ERROR, error.is_empty(), format!("error={error:?}"));
+    exam.report.must(NO_ERROR, error.is_empty(), format!("error={error:?}"));
     let scope = challenge.get("scope").unwrap_or_default();
-    exam.report
-        .should(SCOPE, !scope.is_empty(), format!("scope={scope:?}"));
+    exam.report.should(SCOPE, !scope.is_empty(), format!("scope={scope:?}"));
     known.challenge = challenge;
 }
 
@@ -257,13 +251,9 @@ async fn cors(exam: &mut Exam) {
 
 /// A star does not stand for `authorization` (Fetch standard).
 fn headers_allowed(list: &str) -> bool {
-    let authorization = list
-        .split(',')
-        .any(|item| item.trim().eq_ignore_ascii_case("authorization"));
-    authorization
-        && ["content-type", "mcp-protocol-version"]
-            .iter()
-            .all(|name| has(list, name))
+    let authorization =
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case("authorization"));
+    authorization && ["content-type", "mcp-protocol-version"].iter().all(|name| has(list, name))
 }
 
 /// What the challenge says about the document.
@@ -326,8 +316,7 @@ async fn documents(
     let root = exam.get(urls.last().unwrap_or(&urls[0])).await;
     let all = [by_challenge, Some(at_path), Some(root.clone())];
     let Some(document) = all.into_iter().flatten().find(is_document) else {
-        exam.report
-            .skip(&METADATA, "there is no resource metadata to look at");
+        exam.report.skip(&METADATA, "there is no resource metadata to look at");
         return;
     };
     let document = document.json();
@@ -357,8 +346,7 @@ fn resource(
         exam.report.must(RESOURCE, false, seen);
     }
     let plain = !resource.ends_with('/') && !resource.contains(['?', '#']);
-    exam.report
-        .must(SLASH, plain, format!("resource {resource:?}"));
+    exam.report.must(SLASH, plain, format!("resource {resource:?}"));
 }
 
 fn content(
@@ -382,9 +370,7 @@ fn content(
 
 async fn readable(exam: &mut Exam) {
     let url = discovery::resource_urls(exam.url())[0].clone();
-    let reply = exam
-        .ask(Outgoing::get_json(&url).header("Origin", PAGE))
-        .await;
+    let reply = exam.ask(Outgoing::get_json(&url).header("Origin", PAGE)).await;
     let origin = reply.header("Access-Control-Allow-Origin");
     let seen = format!("allow-origin {origin:?}");
     exam.report.must(METADATA_CORS, is_readable(&reply), seen);

@@ -183,8 +183,7 @@ pub(crate) async fn examine(
     match pass {
         Some(pass) => accepted(exam, known, pass).await,
         None => {
-            exam.report
-                .skip(&[ACCEPTED], "the server asks for no token");
+            exam.report.skip(&[ACCEPTED], "the server asks for no token");
             exam.report.skip(&IN_JWT[..4], "there is no token");
         }
     }
@@ -300,9 +299,7 @@ fn inside(
         header,
         claims,
     } = inside;
-    let scope = ["scope", "scp", "scopes"]
-        .iter()
-        .find(|name| !claims[**name].is_null());
+    let scope = ["scope", "scp", "scopes"].iter().find(|name| !claims[**name].is_null());
     let seen = format!("scope {}", claims["scope"]);
     exam.report.should(SCOPE, scope.is_some(), seen);
     let typ = header["typ"].as_str().unwrap_or_default();
@@ -312,8 +309,7 @@ fn inside(
     );
     exam.report.should(TYP, good, format!("typ {typ:?}"));
     let good = names(&claims["aud"], &resource(exam, known));
-    exam.report
-        .must(AUD, good, format!("aud {}", claims["aud"]));
+    exam.report.must(AUD, good, format!("aud {}", claims["aud"]));
     match &known.issuer {
         Some(issuer) => {
             let seen = format!("iss {}, issuer {:?}", claims["iss"], issuer.name());
@@ -355,8 +351,7 @@ async fn eras(
     if is_modern {
         unknown_version(exam, pass).await;
     } else {
-        exam.report
-            .skip(&[VERSION], "the server does not speak 2026-07-28");
+        exam.report.skip(&[VERSION], "the server does not speak 2026-07-28");
     }
     let results = [modern.json(), greeting.json()];
     let nulls = results.iter().map(|json| null_in(&json["result"]));
@@ -399,8 +394,7 @@ async fn pages(
         exam.report.find(rule, outcome, seen);
     }
     if !local {
-        exam.report
-            .skip(&[HOST], "the server is not on this machine");
+        exam.report.skip(&[HOST], "the server is not on this machine");
         return;
     }
     let request = exam.discover(pass).header("Host", "attacker.example");
@@ -424,8 +418,7 @@ async fn refusals(
         Some(forged) => {
             for (rule, token) in [(UNSIGNED, forged.unsigned), (TAMPERED, forged.tampered)] {
                 let reply = exam.ask(exam.discover(Some(&pass.swapped(token)))).await;
-                exam.report
-                    .must(rule, reply.status == 401, reply.status_text());
+                exam.report.must(rule, reply.status == 401, reply.status_text());
             }
         }
     }
@@ -460,8 +453,7 @@ async fn audience(
             return;
         }
         let reply = exam.ask(exam.discover(Some(&pass.swapped(foreign)))).await;
-        exam.report
-            .must(WRONG_AUD, reply.status == 401, reply.status_text());
+        exam.report.must(WRONG_AUD, reply.status == 401, reply.status_text());
         return;
     }
     let aud = jwt::decode(pass.token()).map(|inside| inside.claims["aud"].clone());
@@ -484,13 +476,8 @@ async fn query(
     pass: &Pass,
     stay: Option<&Stay>,
 ) {
-    let revocable = stay.is_some_and(|stay| {
-        stay.login
-            .way
-            .issuer()
-            .text("revocation_endpoint")
-            .is_some()
-    });
+    let revocable =
+        stay.is_some_and(|stay| stay.login.way.issuer().text("revocation_endpoint").is_some());
     if !revocable {
         let why = "URLs end up in logs, and this token cannot be revoked after it was in one \
                    (--as logs in for one that can, where there is a revocation_endpoint)";
@@ -500,6 +487,5 @@ async fn query(
     let plain = exam.discover(None);
     let request = pass.request_with_query(Method::POST).like(&plain);
     let reply = exam.ask(request).await;
-    exam.report
-        .must(IN_QUERY, reply.status == 401, reply.status_text());
+    exam.report.must(IN_QUERY, reply.status == 401, reply.status_text());
 }

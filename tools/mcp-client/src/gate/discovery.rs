@@ -74,9 +74,7 @@ impl Issuer {
         member: &str,
         value: &str,
     ) -> bool {
-        strings(&self.document[member])
-            .iter()
-            .any(|item| item == value)
+        strings(&self.document[member]).iter().any(|item| item == value)
     }
 
     /// An endpoint that may see what belongs to this authorization server: codes, tokens, secrets.
@@ -202,10 +200,7 @@ fn choose(
         )?;
         return Ok(preset.to_owned());
     }
-    issuers
-        .first()
-        .cloned()
-        .context("the server names no authorization server")
+    issuers.first().cloned().context("the server names no authorization server")
 }
 
 /// The strings of a JSON array.
@@ -309,8 +304,7 @@ pub(crate) async fn issuer(
     for url in issuer_urls(name) {
         let reply = http.send(story::ISSUER, Outgoing::get_json(&url)).await?;
         if reply.status != 200 || !reply.json().is_object() {
-            http.recorder
-                .remark("Nothing usable here; on to the next form.");
+            http.recorder.remark("Nothing usable here; on to the next form.");
             continue;
         }
         return believe(&mut http.recorder, name, reply.json());
@@ -336,9 +330,7 @@ fn believe(
         prevents::NO_PKCE,
     )?;
     let endpoints = ["authorization_endpoint", "token_endpoint"];
-    let safe = endpoints
-        .iter()
-        .all(|name| document[*name].as_str().is_some_and(is_safe));
+    let safe = endpoints.iter().all(|name| document[*name].as_str().is_some_and(is_safe));
     recorder.check(
         safe,
         "authorization_endpoint and token_endpoint are there, over https or on this machine",

@@ -85,8 +85,7 @@ impl Jar {
         name: &str,
         value: &str,
     ) {
-        self.0
-            .retain(|known| known.origin != origin || known.name != name);
+        self.0.retain(|known| known.origin != origin || known.name != name);
         if self.0.len() < MAX_COOKIES {
             self.0.push(Cookie {
                 origin,

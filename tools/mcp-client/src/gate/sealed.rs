@@ -86,11 +86,8 @@ impl Sealed {
         fields: &[(&str, Field<'_>)],
     ) -> Self {
         let pairs = fields.iter().map(|(name, value)| (*name, value.expose()));
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs)
-            .finish();
-        self.header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body)
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.header("Content-Type", "application/x-www-form-urlencoded").body(body)
     }
 
     /// Cookies in the order in which they were set.

@@ -30,6 +30,8 @@ pub(crate) enum Flaw {
     SiblingResource,
     /// The resource metadata names no resource.
     NoResource,
+    /// There is no resource metadata, and no challenge names any.
+    NoMetadata,
     /// The metadata of the authorization server has another `issuer`.
     OtherIssuer,
     NoS256,
@@ -141,15 +143,11 @@ impl World {
         };
         serve(
             one,
-            Router::new()
-                .fallback(answer_home)
-                .with_state(place(&at_home)),
+            Router::new().fallback(answer_home).with_state(place(&at_home)),
         );
         serve(
             two,
-            Router::new()
-                .fallback(answer_abroad)
-                .with_state(place(&at_abroad)),
+            Router::new().fallback(answer_abroad).with_state(place(&at_abroad)),
         );
         Self {
             home,
@@ -160,6 +158,10 @@ impl World {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.home
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.home.port())
     }
 
     pub(crate) fn url(&self) -> String {
@@ -180,8 +182,7 @@ impl World {
     /// Every request that carried a credential.
     pub(crate) fn credentials(&self) -> Vec<String> {
         let all = self.seen().into_iter().filter(Seen::has_credential);
-        all.map(|seen| format!("{} {}", seen.method, seen.uri))
-            .collect()
+        all.map(|seen| format!("{} {}", seen.method, seen.uri)).collect()
     }
 
     /// How many requests had this text in their body or address.
@@ -220,10 +221,7 @@ impl World {
 
     pub(crate) fn cookies_abroad(&self) -> Vec<String> {
         let abroad = self.at_abroad.lock().unwrap();
-        abroad
-            .iter()
-            .map(|seen| seen.header(header::COOKIE))
-            .collect()
+        abroad.iter().map(|seen| seen.header(header::COOKIE)).collect()
     }
 
     pub(crate) fn cookies_at_home(
@@ -248,10 +246,7 @@ fn serve(
     router: Router,
 ) {
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, router).await.unwrap();
@@ -320,7 +315,9 @@ impl Place {
             "/mcp" => self.mcp(seen),
             "/revoke" | "/end" => StatusCode::OK.into_response(),
             "/manage/c" => StatusCode::NO_CONTENT.into_response(),
-            "/.well-known/oauth-protected-resource/mcp" => self.resource(),
+            "/.well-known/oauth-protected-resource/mcp" if self.flaw != Flaw::NoMetadata => {
+                self.resource()
+            }
             "/moved" => redirect(&format!("{}/document", self.abroad_url())),
             "/.well-known/oauth-authorization-server" => self.issuer(),
             "/register" => self.register(seen),
@@ -365,6 +362,7 @@ impl Place {
 
     fn challenge(&self) -> Response {
         let document = match self.flaw {
+            Flaw::NoMetadata => return refused(StatusCode::UNAUTHORIZED, b"Bearer realm=\"mcp\""),
             Flaw::ForeignMetadata => format!("{}/document", self.abroad_url()),
             Flaw::RedirectedMetadata => format!("{}/moved", self.home_url()),
             _ => format!(
@@ -519,9 +517,7 @@ impl Place {
         let query = seen.uri.query().unwrap_or_default();
         let parameter = |name: &str| {
             let found = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
-            found
-                .map(|(_, value)| value.into_owned())
-                .unwrap_or_default()
+            found.map(|(_, value)| value.into_owned()).unwrap_or_default()
         };
         let (back, state) = (parameter("redirect_uri"), parameter("state"));
         redirect(&format!("{back}?code=given&state={state}"))
