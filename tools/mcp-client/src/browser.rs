@@ -8,6 +8,8 @@
 //! sign-in through an upstream provider, is followed by GET with the cookies of that origin alone,
 //! and leads on only where it asks nothing.
 
+use std::fmt;
+use std::str::FromStr;
 use std::thread;
 
 use anyhow::Context;
@@ -28,6 +30,7 @@ use crate::out;
 use crate::page;
 use crate::page::Form;
 use crate::page::Input;
+use crate::redact;
 use crate::story;
 
 /// Login, consent and the redirects between them; more is a loop.
@@ -40,19 +43,34 @@ pub(crate) struct User {
     password: Secret,
 }
 
-impl std::str::FromStr for User {
-    type Err = String;
+impl FromStr for User {
+    type Err = NoUser;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, NoUser> {
         match text.split_once(':') {
             Some((name, password)) if !name.is_empty() => Ok(Self {
                 name: name.to_owned(),
                 password: Secret::new(password),
             }),
-            _ => Err("expected user:password".to_owned()),
+            _ => Err(NoUser),
         }
     }
 }
+
+/// A text that is not `user:password`.
+#[derive(Debug)]
+pub(crate) struct NoUser;
+
+impl fmt::Display for NoUser {
+    fn fmt(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        f.write_str("expected user:password")
+    }
+}
+
+impl std::error::Error for NoUser {}
 
 /// Opens the URL in the user's browser; where that is not possible, they have the printed URL.
 pub(crate) fn open(url: &Url) {
@@ -232,8 +250,9 @@ impl<'a> Visit<'a> {
         let page = page::summary(&reply.body);
         ensure!(
             self.home.sibling(at.as_str()).is_some(),
-            "the login goes on elsewhere, and {at} asks for something: log in with a real browser, \
-             without --as"
+            "the login goes on elsewhere, and {} asks for something: log in with a real browser, \
+             without --as",
+            redact::url(at.as_str())
         );
         let mut forms = page::forms(&reply.body);
         let password = forms.iter().position(Form::asks_password);
@@ -247,7 +266,7 @@ impl<'a> Visit<'a> {
         let form = forms.swap_remove(password.unwrap_or(0));
         let action = at.join(&form.action).with_context(nothing)?;
         self.signed_in |= password.is_some();
-        let user = self.user.filter(|_| password.is_some());
+        let user = if password.is_some() { self.user } else { None };
         let note = match user {
             Some(user) => story::SIGN_IN.titled(format!("{} signs in", user.name)),
             None => story::CONSENT,
@@ -273,7 +292,8 @@ impl<'a> Visit<'a> {
         };
         ensure!(
             self.home.sibling(action.as_str()).is_some(),
-            "{what}, at {action}: log in with a real browser, without --as"
+            "{what}, at {}: log in with a real browser, without --as",
+            redact::url(action.as_str())
         );
         Ok(())
     }

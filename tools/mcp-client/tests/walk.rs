@@ -92,9 +92,11 @@ fn edit_location(
     to: &str,
 ) -> String {
     let back = header(&reply, "location").filter(|location| location.contains("/callback?"));
-    match back.filter(|_| request.starts_with("POST /oauth/consent")) {
-        Some(location) => stack::with(&reply, "location", &location.replace(from, to)),
-        None => reply,
+    match back {
+        Some(location) if request.starts_with("POST /oauth/consent") => {
+            stack::with(&reply, "location", &location.replace(from, to))
+        }
+        _ => reply,
     }
 }
 

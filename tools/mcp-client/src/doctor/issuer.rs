@@ -407,7 +407,10 @@ fn registered(
     reply: &Reply,
 ) -> Option<String> {
     let body = reply.json();
-    let id = body["client_id"].as_str().filter(|_| reply.status == 201)?;
+    if reply.status != 201 {
+        return None;
+    }
+    let id = body["client_id"].as_str()?;
     let registration = match &known.issuer {
         Some(issuer) => Registration::read(issuer, &body),
         None => Registration::Lasting,

@@ -189,9 +189,9 @@ pub(crate) async fn examine(
     }
     eras(exam, pass).await;
     pages(exam, pass).await;
-    match pass.filter(|_| known.protected) {
-        Some(pass) => refusals(exam, known, pass, &admission).await,
-        None => {
+    match pass {
+        Some(pass) if known.protected => refusals(exam, known, pass, &admission).await,
+        _ => {
             let why = "the server asks for no token";
             exam.report.skip(&WITH_TOKEN, why);
             exam.report.skip(&IN_JWT[4..], why);

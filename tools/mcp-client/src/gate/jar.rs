@@ -13,8 +13,6 @@ use crate::gate::secret::Secret;
 use crate::gate::trusted::Trusted;
 use crate::http::Reply;
 
-const BROWSER: &str = "log in with a real browser, without --as";
-
 /// More than any login needs.
 const MAX_COOKIES: usize = 50;
 
@@ -49,7 +47,7 @@ impl Jar {
     ) -> Result<Sealed> {
         let place = home
             .sibling(action.as_str())
-            .with_context(|| format!("the form leads elsewhere, to {action}: {BROWSER}"))?;
+            .context("the form leads elsewhere: log in with a real browser, without --as")?;
         Ok(self.with_cookies(&place, Method::POST).form(fields))
     }
 

@@ -1,6 +1,7 @@
 //! A token together with the one server that may get it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -25,33 +26,62 @@ impl ServerUrl {
 }
 
 impl FromStr for ServerUrl {
-    type Err = String;
+    type Err = NoServerUrl;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, NoServerUrl> {
         let parsed = Url::parse(text).ok().filter(Url::has_host);
         let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             return Err(without_scheme(text));
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("a user name or a password has no place in the URL".to_owned());
+            return Err(NoServerUrl::Userinfo);
         }
         if url.fragment().is_some() {
-            return Err("leave out what begins with #: it is not sent to the server".to_owned());
+            return Err(NoServerUrl::Fragment);
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// What is wrong with a URL such as `localhost:9000/mcp`, and what was probably meant.
-fn without_scheme(text: &str) -> String {
-    if text.contains("://") {
-        return "an MCP server is reached over http or https".to_owned();
+/// Why a text is not the URL of an MCP endpoint.
+#[derive(Debug)]
+pub(crate) enum NoServerUrl {
+    /// Such as `localhost:9000/mcp`; with what was probably meant.
+    NoScheme(String),
+    OtherScheme,
+    Userinfo,
+    Fragment,
+    NoUrl,
+}
+
+impl fmt::Display for NoServerUrl {
+    fn fmt(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoScheme(meant) => {
+                return write!(f, "the scheme is missing: did you mean {meant} ?");
+            }
+            Self::OtherScheme => "an MCP server is reached over http or https",
+            Self::Userinfo => "a user name or a password has no place in the URL",
+            Self::Fragment => "leave out what begins with #: it is not sent to the server",
+            Self::NoUrl => "this is no URL: write http://localhost:9000/mcp",
+        })
     }
-    let guess = format!("http://{text}");
-    match Url::parse(&guess) {
-        Ok(url) if is_loopback(&url) => format!("the scheme is missing: did you mean {guess} ?"),
-        Ok(_) => format!("the scheme is missing: did you mean https://{text} ?"),
-        Err(_) => "this is no URL: write http://localhost:9000/mcp".to_owned(),
+}
+
+impl std::error::Error for NoServerUrl {}
+
+fn without_scheme(text: &str) -> NoServerUrl {
+    if text.contains("://") {
+        return NoServerUrl::OtherScheme;
+    }
+    let local = format!("http://{text}");
+    match Url::parse(&local) {
+        Ok(url) if is_loopback(&url) => NoServerUrl::NoScheme(local),
+        Ok(_) => NoServerUrl::NoScheme(format!("https://{text}")),
+        Err(_) => NoServerUrl::NoUrl,
     }
 }
 
@@ -147,7 +177,7 @@ mod tests {
     use super::*;
 
     fn problem(url: &str) -> String {
-        url.parse::<ServerUrl>().unwrap_err()
+        url.parse::<ServerUrl>().unwrap_err().to_string()
     }
 
     #[test]
