@@ -12,49 +12,10 @@
 //! Left out: everything behind the tools themselves, load, TLS configuration.
 
 mod cleanup;
-mod exam;
+pub(crate) mod exam;
+pub(crate) mod examine;
 mod issuer;
 mod login;
 mod report;
 mod server;
 mod token;
-
-use std::process::ExitCode;
-
-use anyhow::Result;
-
-use crate::doctor::exam::Exam;
-use crate::doctor::exam::Known;
-pub(crate) use crate::doctor::exam::Tokens;
-use crate::doctor::report::Report;
-use crate::gate::pass::ServerUrl;
-use crate::http::Http;
-use crate::login::How;
-use crate::mcp;
-
-/// Runs all checks and prints the report. Exit status 1 where one failed. A server that is not there
-/// has no findings: that is an error of its own.
-pub(crate) async fn examine(
-    http: Http,
-    server: &ServerUrl,
-    how: How,
-    given: Tokens,
-    as_json: bool,
-) -> Result<ExitCode> {
-    let mut exam = Exam {
-        http,
-        server: server.clone(),
-        how,
-        given,
-        report: Report::default(),
-        registered: Vec::new(),
-    };
-    let reply = exam.http.quiet(&exam.discover(None)).await?;
-    mcp::ask_about_path(server.as_str(), &reply)?;
-    let mut known = Known::default();
-    server::examine(&mut exam, &mut known).await;
-    issuer::examine(&mut exam, &mut known).await;
-    let stay = token::examine(&mut exam, &known).await;
-    cleanup::examine(&mut exam, stay).await;
-    Ok(exam.report.print(server.as_str(), as_json))
-}

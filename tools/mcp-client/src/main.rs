@@ -41,7 +41,8 @@ use serde_json::json;
 
 use crate::browser::User;
 use crate::cache::Cache;
-use crate::doctor::Tokens;
+use crate::doctor::exam::Tokens;
+use crate::doctor::examine::examine;
 use crate::export::Files;
 use crate::gate::pass::GivenToken;
 use crate::gate::pass::ServerUrl;
@@ -259,7 +260,7 @@ async fn doctor_command(args: DoctorArgs) -> Result<ExitCode> {
         own: args.login.token.clone(),
         foreign: args.foreign_token,
     };
-    doctor::examine(http, &args.url, args.login.how(), given, args.json).await
+    examine(http, &args.url, args.login.how(), given, args.json).await
 }
 
 async fn one_command(
