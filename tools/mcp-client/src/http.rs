@@ -194,10 +194,7 @@ impl Reply {
         if !self.is_stream() {
             return parse(&self.body);
         }
-        let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
-        let messages = data.map(|data| parse(data.trim()));
-        let mut messages = messages.filter(|message| !message.is_null());
-        messages.next_back().unwrap_or_default()
+        last_message(&self.body)
     }
 
     fn is_stream(&self) -> bool {
@@ -232,6 +229,14 @@ impl Reply {
             body,
         }
     }
+}
+
+/// The last message of an event stream; `null` where it has none.
+fn last_message(stream: &str) -> Value {
+    let data = stream.lines().filter_map(|line| line.strip_prefix("data:"));
+    let messages = data.map(|data| parse(data.trim()));
+    let mut messages = messages.filter(|message| !message.is_null());
+    messages.next_back().unwrap_or_default()
 }
 
 fn shortened(text: &str) -> String {
@@ -347,15 +352,17 @@ async fn read(mut response: reqwest::Response) -> Result<Reply> {
     };
     let stream = reply.is_stream();
     let mut bytes = Vec::new();
+    // Where the events begin that nobody has looked into yet.
+    let mut fresh = 0;
     while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
         bytes.extend_from_slice(&chunk);
         anyhow::ensure!(bytes.len() <= MAX_BODY, "the answer is larger than 1 MiB");
         if stream && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n")) {
-            reply.body = String::from_utf8_lossy(&bytes).into_owned();
-            let message = reply.json();
+            let message = last_message(&String::from_utf8_lossy(&bytes[fresh..]));
             if message.get("result").is_some() || message.get("error").is_some() {
-                return Ok(reply);
+                break;
             }
+            fresh = bytes.len();
         }
     }
     reply.body = String::from_utf8_lossy(&bytes).into_owned();
@@ -365,6 +372,13 @@ async fn read(mut response: reqwest::Response) -> Result<Reply> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_message_of_a_stream_counts() {
+        let stream = "event: a\ndata: {\"n\":1}\n\ndata: {\"n\":2}\n\n: a comment\n\n";
+        assert_eq!(last_message(stream)["n"], 2);
+        assert_eq!(last_message(": nothing yet\n\n"), Value::Null);
+    }
 
     #[test]
     fn small_brackets_make_no_large_value() {
