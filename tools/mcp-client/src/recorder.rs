@@ -1,5 +1,7 @@
 //! Keeps what happened, in order, and shows it while it happens.
 
+use std::fmt;
+
 use anyhow::Result;
 use anyhow::ensure;
 
@@ -92,10 +94,7 @@ impl Recorder {
             what: what.clone(),
             prevents,
         }));
-        ensure!(
-            passed,
-            "this check of the client failed, so it stops: {what}"
-        );
+        ensure!(passed, FailedCheck(what));
         Ok(())
     }
 
@@ -109,3 +108,22 @@ impl Recorder {
         }
     }
 }
+
+/// A check of the client that failed: what should have been so.
+#[derive(Debug)]
+pub(crate) struct FailedCheck(pub(crate) String);
+
+impl fmt::Display for FailedCheck {
+    fn fmt(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        write!(
+            f,
+            "this check of the client failed, so it stops: {}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for FailedCheck {}

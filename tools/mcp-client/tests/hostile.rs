@@ -173,7 +173,7 @@ fn the_doctor_keeps_a_given_token_from_a_server_that_fails_a_check() {
         assert_eq!(accepted["outcome"], "skip");
         let why = accepted["seen"].as_str().unwrap();
         assert!(
-            why.starts_with("no password and no token is sent there"),
+            why.starts_with("no password and no token goes there"),
             "{why}"
         );
     }

@@ -23,6 +23,7 @@ use crate::gate::pass::GivenToken;
 use crate::gate::pass::Pass;
 use crate::gate::secret::Secret;
 use crate::mcp;
+use crate::recorder::FailedCheck;
 use crate::urls::is_loopback;
 
 const USERS: &str = "users, whose tokens can be abused";
@@ -254,7 +255,7 @@ async fn by_login(
         Err(error) => {
             let why = stays_here(&error);
             exam.report.skip(&login::CHECKS, &why);
-            Admission::none(why)
+            Admission::none("there is no token: see login.works".to_owned())
         }
         Ok(way) => {
             let (pass, stay) = login::examine(exam, way).await;
@@ -268,8 +269,15 @@ async fn by_login(
     }
 }
 
+/// Why the server gets no credential.
 fn stays_here(error: &anyhow::Error) -> String {
-    format!("no password and no token is sent there. {error:#}")
+    match error.downcast_ref::<FailedCheck>() {
+        Some(check) => format!(
+            "no password and no token goes there, because this is not so: {}",
+            check.0
+        ),
+        None => format!("no password and no token goes there: {error:#}"),
+    }
 }
 
 async fn accepted(

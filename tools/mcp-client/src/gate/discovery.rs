@@ -244,8 +244,9 @@ async fn resource(
             http.recorder.check(
                 is_same_origin(server, &url),
                 format!(
-                    "resource_metadata is on the server that was asked: {}",
-                    split(&url).0
+                    "resource_metadata, on {}, is on the server that was asked, {}",
+                    split(&url).0,
+                    split(server).0
                 ),
                 prevents::FOREIGN_DOCUMENT,
             )?;
