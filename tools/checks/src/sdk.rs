@@ -330,9 +330,7 @@ async fn while_there_are_no_keys_the_client_is_told_to_come_back() {
 async fn a_missing_scope_reaches_the_client_with_what_to_ask_for() {
     let server = Server::start(HAS_ACCESS);
     let client = connected(&server, &[&ALICE[..], &["--scopes", "mcp:read"]].concat()).await;
-    let error = call(&client, "echo", json!({"message": "x"}))
-        .await
-        .unwrap_err();
+    let error = call(&client, "echo", json!({"message": "x"})).await.unwrap_err();
     let Some(StreamableHttpError::InsufficientScope(refusal)) = failure_to_call(&error) else {
         panic!("{error:?}");
     };
@@ -344,9 +342,7 @@ async fn a_role_that_forbids_it_is_no_reason_to_ask_for_more_scopes() {
     let server = Server::start(HAS_ACCESS);
     let client = connected(&server, &[&ALICE[..], &["--roles", "guest"]].concat()).await;
     assert_eq!(client.list_all_tools().await.unwrap(), []);
-    let error = call(&client, "echo", json!({"message": "x"}))
-        .await
-        .unwrap_err();
+    let error = call(&client, "echo", json!({"message": "x"})).await.unwrap_err();
     // The SDK takes a challenge for a call to authorize again; without one it only reports.
     let Some(StreamableHttpError::UnexpectedServerResponse(report)) = failure_to_call(&error)
     else {

@@ -75,10 +75,7 @@ fn step_sources(step: u8) -> BTreeMap<String, String> {
     let folder = format!("{}/src", name(step));
     let base = root().join(&folder);
     let below = |path: &Path| path.strip_prefix(&base).unwrap().display().to_string();
-    sources(&folder)
-        .iter()
-        .map(|path| (below(path), read(path)))
-        .collect()
+    sources(&folder).iter().map(|path| (below(path), read(path))).collect()
 }
 
 #[test]
@@ -104,9 +101,7 @@ fn members_take_what_they_share_from_the_workspace() {
             "{member}"
         );
         for key in ["version", "edition", "rust-version", "license", "publish"] {
-            let shared = manifest["package"]
-                .get(key)
-                .and_then(|key| key.get("workspace"));
+            let shared = manifest["package"].get(key).and_then(|key| key.get("workspace"));
             assert_eq!(shared, Some(&Value::Boolean(true)), "{member}: {key}");
         }
     }
@@ -149,10 +144,7 @@ fn every_dependency_of_the_workspace_has_a_user() {
         .flat_map(|member| dependencies(&self::manifest(member)))
         .map(|(name, _)| name)
         .collect();
-    let unused: Vec<_> = offered
-        .keys()
-        .filter(|name| !used.contains(*name))
-        .collect();
+    let unused: Vec<_> = offered.keys().filter(|name| !used.contains(*name)).collect();
     assert!(unused.is_empty(), "{unused:?}");
 }
 
@@ -205,9 +197,9 @@ fn grows(
     new: &Value,
 ) -> bool {
     match (old, new) {
-        (Value::Table(old), Value::Table(new)) => old
-            .iter()
-            .all(|(key, old)| new.get(key).is_some_and(|new| grows(old, new))),
+        (Value::Table(old), Value::Table(new)) => {
+            old.iter().all(|(key, old)| new.get(key).is_some_and(|new| grows(old, new)))
+        }
         (Value::Array(old), Value::Array(new)) => old.iter().all(|item| new.contains(item)),
         // From `name.workspace = true` to a table that adds features.
         (old, new) => old == new,
@@ -311,9 +303,7 @@ fn is_test(file: &str) -> bool {
 /// The lines that are neither blank nor comments; none, if there is no file.
 fn code_lines(text: Option<&String>) -> Vec<&str> {
     let lines = text.map_or("", String::as_str).lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .collect()
+    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
 }
 
 /// How many lines two texts have in common, in the same order.
@@ -406,10 +396,7 @@ fn features() -> BTreeMap<String, BTreeSet<String>> {
         let (package, list) = line.split_once(';').unwrap_or((line, ""));
         let name = package.split(' ').next().unwrap().to_owned();
         let list = list.trim_end_matches(" (*)").split(',');
-        packages
-            .entry(name)
-            .or_default()
-            .extend(list.map(str::to_owned));
+        packages.entry(name).or_default().extend(list.map(str::to_owned));
     }
     packages
 }

@@ -276,9 +276,7 @@ impl fmt::Debug for KeyPair {
         &self,
         f: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
-        f.debug_struct("KeyPair")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyPair").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -406,11 +404,7 @@ fn parse(
 #[cfg(unix)]
 pub fn exposure(dir: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(dir.join(PRIVATE_FILE))
-        .ok()?
-        .permissions()
-        .mode()
-        & 0o777;
+    let mode = std::fs::metadata(dir.join(PRIVATE_FILE)).ok()?.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return None;
     }

@@ -260,9 +260,7 @@ fn flip_one_bit(signature: &str) -> Result<String> {
 
 /// The present moment, in seconds since 1970.
 pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A fresh `jti`: 128 random bits, 22 base64url characters.

@@ -148,12 +148,8 @@ fn a_private_key_that_others_may_read_is_used_with_a_warning_and_kept_as_it_is()
         for what in [&["--username", "alice"][..], &["--demo"], &["--jwks"]] {
             let output = run(&dir, what);
             assert_eq!(status(&output), 0, "{}", stderr(&output));
-            let warnings = stderr(&output)
-                .lines()
-                .filter(|line| line.contains("WARNING"));
-            let named = warnings
-                .filter(|line| line.contains(&format!("{bits:04o}")))
-                .count();
+            let warnings = stderr(&output).lines().filter(|line| line.contains("WARNING"));
+            let named = warnings.filter(|line| line.contains(&format!("{bits:04o}"))).count();
             assert_eq!(named, usize::from(warned), "{bits:o}: {}", stderr(&output));
             assert_eq!(mode(&path), bits);
         }
@@ -171,10 +167,8 @@ fn eight_first_runs_at_once_agree_on_one_pair() {
             .unwrap()
     };
     let children: Vec<_> = (0..8).map(start).collect();
-    let outputs: Vec<_> = children
-        .into_iter()
-        .map(|child| child.wait_with_output().unwrap())
-        .collect();
+    let outputs: Vec<_> =
+        children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
     let kids: BTreeSet<_> = outputs
         .iter()
         .map(|output| {
@@ -351,10 +345,8 @@ fn demo_prints_four_users_as_shell_assignments() {
     let dir = dir_with_keys();
     let output = run(&dir, &["--demo"]);
     assert_eq!(status(&output), 0, "{}", stderr(&output));
-    let tokens: BTreeMap<_, _> = stdout(&output)
-        .lines()
-        .map(|line| line.split_once('=').unwrap())
-        .collect();
+    let tokens: BTreeMap<_, _> =
+        stdout(&output).lines().map(|line| line.split_once('=').unwrap()).collect();
     let basic = "mcp:read mcp:tools mcp:prompts";
     let audit = "mcp:read mcp:tools mcp:prompts mcp:audit";
     let users = [
@@ -391,10 +383,8 @@ fn demo_is_fit_for_eval_in_a_shell() {
         .output()
         .unwrap();
     assert_eq!(status(&output), 0, "{}", stderr(&output));
-    let subjects: Vec<_> = stdout(&output)
-        .lines()
-        .map(|token| claims(token)["sub"].clone())
-        .collect();
+    let subjects: Vec<_> =
+        stdout(&output).lines().map(|token| claims(token)["sub"].clone()).collect();
     assert_eq!(subjects, ["alice", "bob", "admin", "guest"]);
 }
 
@@ -420,10 +410,8 @@ fn thumbprint(jwk: &Map<String, Value>) -> String {
         other => panic!("no such kty: {other}"),
     };
     // A map of serde_json is sorted by name, as the RFC wants it.
-    let map: Map<_, _> = members
-        .iter()
-        .map(|name| ((*name).to_owned(), jwk[*name].clone()))
-        .collect();
+    let map: Map<_, _> =
+        members.iter().map(|name| ((*name).to_owned(), jwk[*name].clone())).collect();
     let text = serde_json::to_vec(&map).unwrap();
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &text))
 }
@@ -495,20 +483,13 @@ fn every_algorithm_signs_what_its_key_set_verifies() {
 #[test]
 fn a_directory_with_a_key_of_another_kind_is_left_alone() {
     let kinds = ["RS256", "ES256", "ES384", "EdDSA"];
-    for (there, wanted) in kinds
-        .iter()
-        .flat_map(|one| kinds.map(|other| (*one, other)))
-    {
+    for (there, wanted) in kinds.iter().flat_map(|one| kinds.map(|other| (*one, other))) {
         if there == wanted {
             continue;
         }
-        let pair = KEYS
-            .iter()
-            .find(|pair| pair.algorithm().to_string() == there);
+        let pair = KEYS.iter().find(|pair| pair.algorithm().to_string() == there);
         let dir = empty_dir();
-        pair.unwrap()
-            .store(&dir.path().join("keys"), false)
-            .unwrap();
+        pair.unwrap().store(&dir.path().join("keys"), false).unwrap();
         let before = (read(&dir, "private.pem"), read(&dir, "public.pem"));
         for what in [
             &["--username", "alice"][..],
@@ -564,13 +545,9 @@ fn comparable(token: &str) -> BTreeMap<String, Value> {
     }
     let named = |part: &'static str, value: Value| {
         let members = value.as_object().unwrap().clone();
-        members
-            .into_iter()
-            .map(move |(name, value)| (format!("{part} {name}"), value))
+        members.into_iter().map(move |(name, value)| (format!("{part} {name}"), value))
     };
-    named("header", Value::Object(header))
-        .chain(named("payload", claims))
-        .collect()
+    named("header", Value::Object(header)).chain(named("payload", claims)).collect()
 }
 
 /// What a kind does to a token.
@@ -752,10 +729,7 @@ fn a_closed_standard_output_is_no_failure() {
 #[test]
 fn a_closed_standard_error_still_gives_the_token() {
     let dir = dir_with_keys();
-    let output = command(&dir, &["--username", "alice"])
-        .stderr(closed_pipe())
-        .output()
-        .unwrap();
+    let output = command(&dir, &["--username", "alice"]).stderr(closed_pipe()).output().unwrap();
     assert_eq!(status(&output), 0);
     assert!(verifies(
         stdout(&output).trim_end(),

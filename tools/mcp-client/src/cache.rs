@@ -13,10 +13,14 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 use anyhow::Result;
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::choose_native_strategy;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
+
+use crate::gate::secret::Kept;
 
 /// A token is not used in its last seconds: it would expire on the way.
 const MARGIN: u64 = 30;
@@ -24,9 +28,9 @@ const MARGIN: u64 = 30;
 /// What is needed to call, and later to refresh, at one server as one user.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Entry {
-    pub(crate) access_token: String,
+    pub(crate) access_token: Kept,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) refresh_token: Option<String>,
+    pub(crate) refresh_token: Option<Kept>,
     /// Seconds since 1970.
     pub(crate) expires_at: u64,
     pub(crate) scopes: Vec<String>,
@@ -35,7 +39,7 @@ pub(crate) struct Entry {
     pub(crate) resource: String,
     pub(crate) client_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) client_secret: Option<String>,
+    pub(crate) client_secret: Option<Kept>,
 }
 
 impl Entry {
@@ -59,9 +63,13 @@ pub(crate) struct Cache {
 impl Cache {
     /// In this folder, or in the user's own.
     pub(crate) fn open(folder: Option<PathBuf>) -> Result<Self> {
-        let folder = folder
-            .or_else(|| user_cache().map(|folder| folder.join("mcp-client")))
-            .context("no cache folder is known: name one with --cache-dir")?;
+        let folder = match folder {
+            Some(folder) => folder,
+            None => choose_native_strategy()
+                .context("no cache folder is known: name one with --cache-dir")?
+                .cache_dir()
+                .join("mcp-client"),
+        };
         Ok(Self {
             file: folder.join("logins.json"),
         })
@@ -120,20 +128,4 @@ fn write_private(
     options.open(&draft)?.write_all(text.as_bytes())?;
     fs::rename(&draft, file)?;
     Ok(())
-}
-
-fn user_cache() -> Option<PathBuf> {
-    let folder = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    if cfg!(windows) {
-        return folder("LOCALAPPDATA");
-    }
-    let own = match cfg!(target_os = "macos") {
-        true => "Library/Caches",
-        false => ".cache",
-    };
-    folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(own)))
 }

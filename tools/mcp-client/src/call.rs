@@ -1,6 +1,6 @@
 //! `call`, `prompt`, `tools`: one request, and its result in the plainest form.
 //!
-//! Text goes to standard output as it is; anything else as JSON. A tool that failed, or a call
+//! Text goes to standard output as it is, but for what cannot be seen (see `visible.rs`); anything else as JSON. A tool that failed, or a call
 //! that was refused, is exit status 1.
 
 use std::process::ExitCode;
@@ -9,6 +9,10 @@ use anyhow::Result;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::out;
+use crate::out::Line;
+use crate::out::Style;
+use crate::redact;
 use crate::session::Session;
 
 /// Calls a tool and prints what it returns.
@@ -22,8 +26,8 @@ pub(crate) async fn tool(
     let result = session.result("tools/call", params).await?;
     for item in result["content"].as_array().into_iter().flatten() {
         match item["text"].as_str() {
-            Some(text) => println!("{text}"),
-            None => println!("{}", pretty(item)),
+            Some(text) => out::print_data(text),
+            None => out::print_data(&pretty(item)),
         }
     }
     let failed = result["isError"] == true;
@@ -41,10 +45,11 @@ pub(crate) async fn prompt(
     let result = session.result("prompts/get", params).await?;
     for message in result["messages"].as_array().into_iter().flatten() {
         let role = message["role"].as_str().unwrap_or("?");
-        match message["content"]["text"].as_str() {
-            Some(text) => println!("{role}: {text}"),
-            None => println!("{role}: {}", pretty(&message["content"])),
-        }
+        let content = match message["content"]["text"].as_str() {
+            Some(text) => text.to_owned(),
+            None => pretty(&message["content"]),
+        };
+        out::print_data(&format!("{role}: {content}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,8 +59,11 @@ pub(crate) async fn tools(mut session: Session) -> Result<ExitCode> {
     session.open().await?;
     let result = session.result("tools/list", json!({})).await?;
     for tool in result["tools"].as_array().into_iter().flatten() {
-        println!("{} {}", text(tool, "name"), usage(&tool["inputSchema"]));
-        println!("    {}", text(tool, "description"));
+        let (name, usage) = (text(tool, "name"), usage(&tool["inputSchema"]));
+        let mut lines = vec![Line::new(format!("{name} {usage}")).hanging("    ")];
+        let description = text(tool, "description").lines();
+        lines.extend(description.map(|line| Line::new(line).marked("    ", Style::Plain)));
+        out::print(&lines);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,14 +82,15 @@ fn usage(schema: &Value) -> String {
     let properties = schema["properties"].as_object().into_iter().flatten();
     let arguments = properties.map(|(name, property)| {
         let usage = format!("{name}={}", property["type"].as_str().unwrap_or("json"));
-        match is_required(name) {
-            true => usage,
-            false => format!("[{usage}]"),
+        if is_required(name) {
+            usage
+        } else {
+            format!("[{usage}]")
         }
     });
     arguments.collect::<Vec<_>>().join(" ")
 }
 
 fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    redact::result_json(&value.to_string())
 }

@@ -1,7 +1,9 @@
 //! Reading `WWW-Authenticate` (RFC 9110 section 11.6.1, RFC 6750 section 3).
 //!
 //! Written for what servers really send: quoted and bare values, any order, other schemes before
-//! or behind. Left out: more than one Bearer challenge in one answer; the first counts.
+//! or behind. The crate `http-auth` does it by the grammar, and one byte outside of it costs the
+//! whole header: a `Negotiate` with data in front, a URL without quotes, a missing comma, a letter
+//! with an accent. Clients that ignored all those servers would help nobody. Left out: more than one Bearer challenge in one answer; the first counts.
 
 /// The parameters of a Bearer challenge, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,6 +106,32 @@ mod tests {
         assert_eq!(challenge.get("realm"), Some("m\"cp"));
         assert_eq!(challenge.scopes(), ["a", "b"]);
         assert_eq!(challenge.get("error"), Some("x"));
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_read_as_well() {
+        for (header, name, value) in [
+            ("Negotiate YII=, Bearer realm=x", "realm", "x"),
+            (
+                "Bearer resource_metadata=https://h/x, a=b",
+                "resource_metadata",
+                "https://h/x",
+            ),
+            (
+                "Bearer error=\"e\" error_description=\"d\"",
+                "error_description",
+                "d",
+            ),
+            (
+                "Bearer error_description=\"grüße\"",
+                "error_description",
+                "grüße",
+            ),
+            ("bearer realm = \"x\" , scope=\"\"", "realm", "x"),
+        ] {
+            let challenge = Challenge::parse(header).unwrap();
+            assert_eq!(challenge.get(name), Some(value), "{header}");
+        }
     }
 
     #[test]

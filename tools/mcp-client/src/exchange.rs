@@ -1,15 +1,13 @@
-//! What happened, event by event: the one record that the terminal, the Markdown file and the
-//! diagram are all made from.
+//! What happened, event by event: the data that the terminal, the Markdown file and the diagram are
+//! all made from.
 //!
 //! Everything in it is already redacted (see [`crate::redact`]), so no way of showing it can leak
 //! a secret. Left out: timing, because an explanation that differs at every run is hard to compare.
 
-use serde::Serialize;
-
-use crate::print::Printer;
+use std::borrow::Cow;
 
 /// Who sends and who answers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Party {
     /// This program.
     Client,
@@ -38,48 +36,41 @@ pub(crate) struct Note {
     pub(crate) from: Party,
     pub(crate) to: Party,
     /// A few words, in the imperative.
-    pub(crate) title: String,
+    pub(crate) title: Cow<'static, str>,
     /// One sentence: what, and above all why.
-    pub(crate) why: String,
+    pub(crate) why: &'static str,
     /// The RFC section or the page of the MCP specification.
-    pub(crate) clause: String,
+    pub(crate) clause: &'static str,
 }
 
 impl Note {
-    /// A note on a request of the client to the MCP server.
-    pub(crate) fn to_server(
-        title: impl Into<String>,
-        why: impl Into<String>,
-        clause: impl Into<String>,
+    /// The same with another title, such as one that names the tool.
+    pub(crate) fn titled(
+        &self,
+        title: String,
     ) -> Self {
         Self {
-            from: Party::Client,
-            to: Party::Server,
-            title: title.into(),
-            why: why.into(),
-            clause: clause.into(),
+            title: Cow::Owned(title),
+            ..self.clone()
         }
     }
 
-    /// The same with other parties.
-    pub(crate) fn between(
-        mut self,
-        from: Party,
-        to: Party,
-    ) -> Self {
-        self.from = from;
-        self.to = to;
-        self
+    /// The same request for the second time.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            title: Cow::Owned(format!("{} again", self.title)),
+            why: "The very same request, with the new token.",
+            ..self.clone()
+        }
     }
+}
 
-    /// A note on a request of the client to the authorization server.
-    pub(crate) fn to_issuer(
-        title: impl Into<String>,
-        why: impl Into<String>,
-        clause: impl Into<String>,
-    ) -> Self {
-        Self::to_server(title, why, clause).between(Party::Client, Party::Issuer)
-    }
+/// What a step inside the client is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tale {
+    pub(crate) title: &'static str,
+    pub(crate) why: &'static str,
+    pub(crate) clause: &'static str,
 }
 
 /// One half of an exchange, redacted and laid out for reading.
@@ -106,9 +97,7 @@ pub(crate) struct Exchange {
 /// A thing that happens inside the client, without the network.
 #[derive(Clone, Debug)]
 pub(crate) struct Local {
-    pub(crate) title: String,
-    pub(crate) why: String,
-    pub(crate) clause: String,
+    pub(crate) tale: Tale,
     pub(crate) lines: Vec<String>,
 }
 
@@ -119,107 +108,15 @@ pub(crate) struct Check {
     /// What was compared with what.
     pub(crate) what: String,
     /// The attack or accident that it prevents.
-    pub(crate) prevents: String,
+    pub(crate) prevents: &'static str,
 }
 
 /// Anything worth telling.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Chapter(String),
+    Chapter(&'static str),
     Exchange(Exchange),
     Local(Local),
     Check(Check),
     Remark(String),
-}
-
-/// Keeps the events in order and prints them as they come.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder {
-    pub(crate) events: Vec<Event>,
-    exchanges: usize,
-    printer: Option<Printer>,
-}
-
-impl Recorder {
-    /// A recorder that prints, or with `None` one that only records.
-    pub(crate) fn new(printer: Option<Printer>) -> Self {
-        Self {
-            printer,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn chapter(
-        &mut self,
-        title: &str,
-    ) {
-        self.add(Event::Chapter(title.to_owned()));
-    }
-
-    pub(crate) fn remark(
-        &mut self,
-        text: impl Into<String>,
-    ) {
-        self.add(Event::Remark(text.into()));
-    }
-
-    pub(crate) fn local(
-        &mut self,
-        title: &str,
-        why: &str,
-        clause: &str,
-        lines: Vec<String>,
-    ) {
-        self.add(Event::Local(Local {
-            title: title.to_owned(),
-            why: why.to_owned(),
-            clause: clause.to_owned(),
-            lines,
-        }));
-    }
-
-    pub(crate) fn exchange(
-        &mut self,
-        note: Note,
-        request: Message,
-        answer: Message,
-    ) {
-        self.exchanges += 1;
-        self.add(Event::Exchange(Exchange {
-            number: self.exchanges,
-            note,
-            request,
-            answer,
-        }));
-    }
-
-    /// Records a validation; one that fails ends the flow with its sentence.
-    pub(crate) fn check(
-        &mut self,
-        passed: bool,
-        what: impl Into<String>,
-        prevents: impl Into<String>,
-    ) -> anyhow::Result<()> {
-        let what = what.into();
-        self.add(Event::Check(Check {
-            passed,
-            what: what.clone(),
-            prevents: prevents.into(),
-        }));
-        anyhow::ensure!(
-            passed,
-            "this check of the client failed, so it stops: {what}"
-        );
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        event: Event,
-    ) {
-        if let Some(printer) = &self.printer {
-            printer.show(&event);
-        }
-        self.events.push(event);
-    }
 }

@@ -13,6 +13,8 @@ use crate::exchange::Event;
 use crate::exchange::Exchange;
 use crate::exchange::Message;
 use crate::exchange::Party;
+use crate::urls::split;
+use crate::visible;
 
 /// Longer labels make a diagram that nobody can read.
 const LABEL: usize = 80;
@@ -38,7 +40,9 @@ impl Files {
         for (file, text) in texts {
             if let Some(file) = file {
                 let failed = || format!("{} cannot be written", file.display());
-                std::fs::write(file, text).with_context(failed)?;
+                // Whatever a server put into it can be seen in it.
+                let text = visible::page(&text);
+                std::fs::write(file, text.as_bytes()).with_context(failed)?;
             }
         }
         Ok(())
@@ -50,20 +54,24 @@ fn markdown(
     url: &str,
     events: &[Event],
 ) -> String {
-    let mut page = format!("# Walking to {url}\n\n```mermaid\n{}```\n", mermaid(events));
+    let mut page = format!(
+        "# Walking to {}\n\n```mermaid\n{}```\n",
+        inline(url),
+        mermaid(events)
+    );
     for event in events {
         page.push_str(&match event {
             Event::Chapter(title) => format!("\n## {title}\n"),
             Event::Exchange(exchange) => section(exchange),
             Event::Local(local) => format!(
                 "\n### {}\n\n{}\n\n*{}*\n\n{}",
-                local.title,
-                local.why,
-                local.clause,
+                local.tale.title,
+                local.tale.why,
+                local.tale.clause,
                 fence("text", &local.lines.join("\n"))
             ),
             Event::Check(check) => format!("\n- {}\n", checked(check)),
-            Event::Remark(text) => format!("\n> {text}\n"),
+            Event::Remark(text) => format!("\n> {}\n", inline(text)),
         });
     }
     page
@@ -71,7 +79,7 @@ fn markdown(
 
 fn checked(check: &Check) -> String {
     let mark = if check.passed { "✓" } else { "✗" };
-    format!("{mark} {} — *{}*", check.what, check.prevents)
+    format!("{mark} {} — *{}*", inline(&check.what), check.prevents)
 }
 
 fn section(exchange: &Exchange) -> String {
@@ -79,7 +87,7 @@ fn section(exchange: &Exchange) -> String {
     format!(
         "\n### {}. {}\n\n{}\n\n*{} → {}: {}*\n\n{}\n{}",
         exchange.number,
-        note.title,
+        inline(&note.title),
         note.why,
         note.from.name(),
         note.to.name(),
@@ -125,7 +133,7 @@ fn mermaid(events: &[Event]) -> String {
     for event in events {
         diagram.push_str(&match event {
             Event::Exchange(exchange) => arrows(exchange),
-            Event::Local(local) => format!("    Note over C: {}\n", label(&local.title)),
+            Event::Local(local) => format!("    Note over C: {}\n", label(local.tale.title)),
             Event::Check(check) if !check.passed => {
                 format!("    Note over C: refused: {}\n", label(&check.what))
             }
@@ -148,17 +156,11 @@ fn arrows(exchange: &Exchange) -> String {
 
 /// Method and path, with the MCP method where there is one.
 fn short(request: &Message) -> String {
-    let (method, url) = request
-        .start
-        .split_once(' ')
-        .unwrap_or((&request.start, ""));
-    let path = crate::discovery::split(url).1;
+    let (method, url) = request.start.split_once(' ').unwrap_or((&request.start, ""));
+    let path = split(url).1;
     let header = |name: &str| request.headers.iter().find(|(n, _)| n == name);
     let rpc = [header("Mcp-Method"), header("Mcp-Name")];
-    let words = rpc
-        .into_iter()
-        .flatten()
-        .map(|(_, value)| format!(" {value}"));
+    let words = rpc.into_iter().flatten().map(|(_, value)| format!(" {value}"));
     format!("{method} {path}{}", words.collect::<String>())
 }
 
@@ -171,16 +173,35 @@ fn id(party: Party) -> &'static str {
     }
 }
 
-/// Text that cannot end the statement or start another one.
+/// Text that cannot end the statement or start another one, each such character as Mermaid writes
+/// it: `#59;`.
 fn label(text: &str) -> String {
-    let safe = |c: char| {
-        if c.is_control() || ";#<>{}".contains(c) {
-            ' '
+    let text = visible::line(text);
+    let mut out = String::new();
+    for c in visible::cut(&text, LABEL).chars() {
+        if ";#<>{}%\"\\".contains(c) {
+            out.push_str(&format!("#{};", u32::from(c)));
         } else {
-            c
+            out.push(c);
         }
-    };
-    text.chars().take(LABEL).map(safe).collect()
+    }
+    out
+}
+
+/// Text in a line of Markdown that is text and nothing else: no markup, no link, no picture.
+fn inline(text: &str) -> String {
+    let text = visible::line(text);
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '[' | ']' | '!' | '|' | '~' | '#' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -194,7 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn text_stays_text() {
+        let evil = "![x](http://e.example/)<img src=x>`a`\n# b";
+        let safe = "\\!\\[x\\](http://e.example/)&lt;img src=x&gt;\\`a\\`\\\\u{a}\\# b";
+        assert_eq!(inline(evil), safe);
+        assert_eq!(inline("authorization_servers"), "authorization_servers");
+    }
+
+    #[test]
     fn labels_are_one_line() {
-        assert_eq!(label("a;b\n#c"), "a b  c");
+        assert_eq!(label("a;b\n#c"), "a#59;b#92;u#123;a#125;#35;c");
+        assert_eq!(label("GET /mcp"), "GET /mcp");
     }
 }

@@ -16,14 +16,22 @@ use url::Url;
 
 use crate::exchange::Message;
 use crate::exchange::Note;
-use crate::exchange::Recorder;
 use crate::page;
+use crate::recorder::Recorder;
 use crate::redact;
+use crate::urls::is_loopback;
+use crate::visible;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Metadata documents have a few kilobytes, tool results rarely more; in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Lists and objects in one answer.
+const MAX_CONTAINERS: usize = 20_000;
+
+/// What is shown of a text or a header, in characters.
+const MAX_SHOWN: usize = 1500;
 
 /// The headers of an answer that are part of the story.
 const SHOWN: [&str; 8] = [
@@ -37,13 +45,13 @@ const SHOWN: [&str; 8] = [
     "Cache-Control",
 ];
 
-/// A request to be sent.
+/// A request to be sent. It carries no credentials of ours, unless [`crate::gate`] made it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    pub(crate) url: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Option<String>,
+    method: Method,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
 }
 
 impl Outgoing {
@@ -106,8 +114,33 @@ impl Outgoing {
         self
     }
 
+    /// The same request with a text in its headers and its body replaced by another.
+    pub(crate) fn replaced(
+        mut self,
+        from: &str,
+        to: &str,
+    ) -> Self {
+        for (_, value) in &mut self.headers {
+            *value = value.replace(from, to);
+        }
+        self.body = self.body.map(|body| body.replace(from, to));
+        self
+    }
+
+    /// This method and address with the headers and the body of another request.
+    pub(crate) fn like(
+        self,
+        other: &Self,
+    ) -> Self {
+        Self {
+            headers: other.headers.clone(),
+            body: other.body.clone(),
+            ..self
+        }
+    }
+
     /// The value of a header that is to be sent.
-    pub(crate) fn find(
+    fn find(
         &self,
         name: &str,
     ) -> Option<&str> {
@@ -119,16 +152,13 @@ impl Outgoing {
     fn shown(&self) -> Message {
         let (target, mut lines) = redact::target(&self.url);
         if let Some(body) = &self.body {
-            let form = self
-                .find("Content-Type")
-                .is_some_and(|t| t.contains("urlencoded"));
-            let body = match form {
-                true => redact::form(body),
-                false => redact::json(body).unwrap_or_else(|| redact::text(body)),
+            let form = self.find("Content-Type").is_some_and(|t| t.contains("urlencoded"));
+            let body = if form {
+                redact::form(body)
+            } else {
+                redact::json(body).unwrap_or_else(|| redact::text(body))
             };
-            lines = format!("{lines}\n{body}")
-                .trim_start_matches('\n')
-                .to_owned();
+            lines = format!("{lines}\n{body}").trim_start_matches('\n').to_owned();
         }
         let header = |(name, value): &(String, String)| (name.clone(), redact::header(name, value));
         Message {
@@ -158,25 +188,23 @@ impl Reply {
         values.collect::<Vec<_>>().join(", ")
     }
 
-    /// The body as JSON: `null` where it is none. From an event stream, the last message.
+    /// The body as JSON: `null` where it is none, or more than any answer needs. From an event
+    /// stream, the last message.
     pub(crate) fn json(&self) -> Value {
-        if self.header("Content-Type").starts_with("text/event-stream") {
-            let data = self
-                .body
-                .lines()
-                .filter_map(|line| line.strip_prefix("data:"));
-            let messages = data.filter_map(|data| serde_json::from_str(data.trim()).ok());
-            return messages.fold(Value::Null, |_, message| message);
+        if !self.is_stream() {
+            return parse(&self.body);
         }
-        serde_json::from_str(&self.body).unwrap_or_default()
+        last_message(&self.body)
+    }
+
+    fn is_stream(&self) -> bool {
+        self.header("Content-Type").starts_with("text/event-stream")
     }
 
     /// `401 Unauthorized`.
     pub(crate) fn status_text(&self) -> String {
         let name = reqwest::StatusCode::from_u16(self.status).ok();
-        let name = name
-            .and_then(|code| code.canonical_reason())
-            .unwrap_or_default();
+        let name = name.and_then(|code| code.canonical_reason()).unwrap_or_default();
         format!("{} {name}", self.status).trim_end().to_owned()
     }
 
@@ -185,13 +213,15 @@ impl Reply {
         for name in SHOWN {
             for value in self.headers.get_all(name) {
                 let value = String::from_utf8_lossy(value.as_bytes());
-                headers.push((name.to_owned(), redact::header(name, &value)));
+                let value = redact::header(name, &value);
+                headers.push((name.to_owned(), shortened(&value)));
             }
         }
         let is_page = self.header("Content-Type").starts_with("text/html");
-        let body = match is_page {
-            true => page::summary(&self.body),
-            false => redact::json(&self.body).unwrap_or_else(|| cut(&redact::text(&self.body))),
+        let body = if is_page {
+            shortened(&page::summary(&self.body))
+        } else {
+            redact::json(&self.body).unwrap_or_else(|| shortened(&redact::text(&self.body)))
         };
         Message {
             start: format!("HTTP/1.1 {}", self.status_text()),
@@ -201,11 +231,37 @@ impl Reply {
     }
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(1500) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+/// The last message of an event stream; `null` where it has none.
+fn last_message(stream: &str) -> Value {
+    let data = stream.lines().filter_map(|line| line.strip_prefix("data:"));
+    let messages = data.map(|data| parse(data.trim()));
+    let mut messages = messages.filter(|message| !message.is_null());
+    messages.next_back().unwrap_or_default()
+}
+
+fn shortened(text: &str) -> String {
+    visible::cut(text, MAX_SHOWN).into_owned()
+}
+
+/// JSON of a modest size. Small brackets make large values: a megabyte of them takes a hundred in
+/// memory.
+fn parse(text: &str) -> Value {
+    let mut containers = 0;
+    let mut quoted = false;
+    let mut escaped = false;
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => containers += 1,
+            _ => {}
+        }
     }
+    if containers > MAX_CONTAINERS {
+        return Value::Null;
+    }
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The HTTP client and the record of what it did.
@@ -239,10 +295,11 @@ impl Http {
     pub(crate) async fn send(
         &mut self,
         note: Note,
-        request: Outgoing,
+        request: impl Into<Outgoing>,
     ) -> Result<Reply> {
+        let request = request.into();
         let reply = self.quiet(&request).await?;
-        self.recorder.exchange(note, request.shown(), reply.shown());
+        self.note(note, &request, &reply);
         Ok(reply)
     }
 
@@ -258,10 +315,7 @@ impl Http {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let sent = builder
-            .send()
-            .await
-            .map_err(|error| unreachable(&request.url, error));
+        let sent = builder.send().await.map_err(|error| unreachable(&request.url, error));
         read(sent?).await
     }
 
@@ -272,7 +326,9 @@ impl Http {
         request: &Outgoing,
         reply: &Reply,
     ) {
-        self.recorder.exchange(note, request.shown(), reply.shown());
+        if self.recorder.is_telling() {
+            self.recorder.exchange(note, request.shown(), reply.shown());
+        }
     }
 }
 
@@ -294,35 +350,41 @@ async fn read(mut response: reqwest::Response) -> Result<Reply> {
         headers: response.headers().clone(),
         body: String::new(),
     };
+    let stream = reply.is_stream();
     let mut bytes = Vec::new();
+    // Where the events begin that nobody has looked into yet.
+    let mut fresh = 0;
     while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
         bytes.extend_from_slice(&chunk);
         anyhow::ensure!(bytes.len() <= MAX_BODY, "the answer is larger than 1 MiB");
-        reply.body = String::from_utf8_lossy(&bytes).into_owned();
-        if reply.body.ends_with("\n\n") || reply.body.ends_with("\r\n\r\n") {
-            let message = reply.json();
+        if stream && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n")) {
+            let message = last_message(&String::from_utf8_lossy(&bytes[fresh..]));
             if message.get("result").is_some() || message.get("error").is_some() {
                 break;
             }
+            fresh = bytes.len();
         }
     }
+    reply.body = String::from_utf8_lossy(&bytes).into_owned();
     Ok(reply)
 }
 
-/// Whether a URL points to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether a URL may carry tokens: https, or http on this machine (OAuth 2.1, section 1.5).
-pub(crate) fn is_safe(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))
+    #[test]
+    fn the_last_message_of_a_stream_counts() {
+        let stream = "event: a\ndata: {\"n\":1}\n\ndata: {\"n\":2}\n\n: a comment\n\n";
+        assert_eq!(last_message(stream)["n"], 2);
+        assert_eq!(last_message(": nothing yet\n\n"), Value::Null);
+    }
+
+    #[test]
+    fn small_brackets_make_no_large_value() {
+        let many = format!("[{}1]", "{},".repeat(MAX_CONTAINERS));
+        assert_eq!(parse(&many), Value::Null);
+        let quoted = format!("[\"{}\"]", "{".repeat(MAX_CONTAINERS + 1));
+        assert!(parse(&quoted).is_array());
+    }
 }

@@ -6,19 +6,26 @@ mod cache;
 mod call;
 mod callback;
 mod challenge;
-mod discovery;
 mod doctor;
 mod exchange;
 mod export;
+mod gate;
 mod http;
-mod jwt;
 mod login;
 mod mcp;
+mod out;
 mod page;
+mod pkce;
 mod print;
+mod recorder;
 mod redact;
 mod register;
+mod scopes;
 mod session;
+mod story;
+mod tools;
+mod urls;
+mod visible;
 mod walk;
 
 use std::path::PathBuf;
@@ -34,12 +41,16 @@ use serde_json::json;
 
 use crate::browser::User;
 use crate::cache::Cache;
-use crate::doctor::Doctor;
-use crate::exchange::Recorder;
+use crate::doctor::exam::Tokens;
+use crate::doctor::examine::examine;
 use crate::export::Files;
+use crate::gate::pass::GivenToken;
+use crate::gate::pass::ServerUrl;
+use crate::gate::secret::Secret;
 use crate::http::Http;
 use crate::login::How;
 use crate::print::Printer;
+use crate::recorder::Recorder;
 use crate::register::Given;
 use crate::session::Session;
 use crate::walk::Plan;
@@ -69,7 +80,7 @@ enum Command {
 #[derive(Args)]
 struct ToolsArgs {
     /// URL of the MCP endpoint
-    url: String,
+    url: ServerUrl,
 
     #[command(flatten)]
     login: LoginArgs,
@@ -82,14 +93,14 @@ struct ToolsArgs {
 #[derive(Args)]
 struct DoctorArgs {
     /// URL of the MCP endpoint
-    url: String,
+    url: ServerUrl,
 
     #[command(flatten)]
     login: LoginArgs,
 
     /// A token of the same issuer for another server, which this one must refuse
     #[arg(long, value_name = "TOKEN")]
-    foreign_token: Option<String>,
+    foreign_token: Option<Secret>,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -111,16 +122,10 @@ struct OneArgs {
 
 impl ToolsArgs {
     fn session(&self) -> Result<Session> {
-        let http = Http::new(Recorder::new(None), &self.url)?;
+        let http = Http::new(Recorder::silent(), self.url.as_str())?;
         let cache = Cache::open(self.cache_dir.clone())?;
-        let token = self.login.token.clone();
-        Ok(Session::new(
-            http,
-            &self.url,
-            self.login.how(),
-            token,
-            cache,
-        ))
+        let token = self.login.token.as_ref();
+        Session::new(http, &self.url, self.login.how(), token, cache)
     }
 }
 
@@ -133,7 +138,7 @@ struct LoginArgs {
 
     /// Use this access token instead of logging in
     #[arg(long, env = "MCP_CLIENT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    token: Option<GivenToken>,
 
     /// For a machine without a browser: print the address, and take the one you end up at
     #[arg(long)]
@@ -149,13 +154,14 @@ struct LoginArgs {
 
     /// Secret of that client
     #[arg(long, env = "MCP_CLIENT_SECRET", hide_env_values = true)]
-    client_secret: Option<String>,
+    client_secret: Option<Secret>,
 
     /// URL of this client's metadata document, used where the authorization server reads such
     #[arg(long, value_name = "URL")]
     client_metadata_url: Option<String>,
 
-    /// Authorization server to use where the MCP server names none
+    /// Authorization server to use where the MCP server names none; where it names others, that is
+    /// an error
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 }
@@ -179,7 +185,7 @@ impl LoginArgs {
 #[derive(Args)]
 struct WalkArgs {
     /// URL of the MCP endpoint
-    url: String,
+    url: ServerUrl,
 
     #[command(flatten)]
     login: LoginArgs,
@@ -223,7 +229,7 @@ async fn main() -> ExitCode {
         Command::Tools(args) => tools_command(args).await,
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        out::say(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -237,23 +243,24 @@ async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
         tool: args.tool.map(|name| (name, arguments)),
     };
     let printer = Printer::new(!args.no_explain, args.step);
-    let mut http = Http::new(Recorder::new(Some(printer)), &args.url)?;
+    let mut http = Http::new(Recorder::telling(printer), args.url.as_str())?;
     let files = Files {
         markdown: args.markdown,
         mermaid: args.mermaid,
     };
     let outcome = walk::walk(&mut http, &args.url, &plan).await;
     // A walk that failed is the one that goes into a bug report.
-    files.write(&args.url, &http.recorder.events)?;
+    files.write(args.url.as_str(), &http.recorder.events)?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
 async fn doctor_command(args: DoctorArgs) -> Result<ExitCode> {
-    let http = Http::new(Recorder::new(None), &args.url)?;
-    let (how, token) = (args.login.how(), args.login.token.clone());
-    Doctor::new(http, &args.url, how, token, args.foreign_token)
-        .examine(args.json)
-        .await
+    let http = Http::new(Recorder::silent(), args.url.as_str())?;
+    let given = Tokens {
+        own: args.login.token.clone(),
+        foreign: args.foreign_token,
+    };
+    examine(http, &args.url, args.login.how(), given, args.json).await
 }
 
 async fn one_command(
@@ -266,11 +273,7 @@ async fn one_command(
         return call::tool(session, &args.name, arguments).await;
     }
     // Arguments of a prompt are strings, whatever they look like.
-    for (key, value) in args
-        .arguments
-        .iter()
-        .filter_map(|pair| pair.split_once('='))
-    {
+    for (key, value) in args.arguments.iter().filter_map(|pair| pair.split_once('=')) {
         arguments[key] = json!(value);
     }
     call::prompt(session, &args.name, arguments).await

@@ -4,14 +4,19 @@
 //! is greeted with `initialize` first. Spec: MCP 2026-07-28, basic/transports/streamable-http and
 //! basic/versioning. Left out: requests of the server to the client, and resuming streams.
 
+use anyhow::Result;
+use anyhow::bail;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::gate::pass::Pass;
 use crate::http::Outgoing;
 use crate::http::Reply;
+use crate::urls::split;
+use crate::visible;
 
 /// The version of the modern era.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -33,8 +38,9 @@ pub(crate) enum Era {
 /// One MCP endpoint and what is known about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) url: String,
-    pub(crate) token: Option<String>,
+    url: String,
+    /// The token, and the one server that it may go to.
+    pub(crate) pass: Option<Pass>,
     pub(crate) era: Era,
     next_id: u64,
 }
@@ -42,11 +48,11 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn new(
         url: &str,
-        token: Option<String>,
+        pass: Option<Pass>,
     ) -> Self {
         Self {
             url: url.to_owned(),
-            token,
+            pass,
             era: Era::Modern,
             next_id: 1,
         }
@@ -85,18 +91,18 @@ impl Endpoint {
         name: Option<&str>,
         body: String,
     ) -> Outgoing {
-        let mut request = Outgoing::new(Method::POST, &self.url)
+        let request = match &self.pass {
+            Some(pass) => pass.request(Method::POST).into(),
+            None => Outgoing::new(Method::POST, &self.url),
+        };
+        let mut request = request
             .header("Content-Type", "application/json")
             .header("Accept", "application/json, text/event-stream")
             .body(body);
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
         match &self.era {
             Era::Modern => {
-                request = request
-                    .header("MCP-Protocol-Version", MODERN)
-                    .header("Mcp-Method", method);
+                request =
+                    request.header("MCP-Protocol-Version", MODERN).header("Mcp-Method", method);
                 if let Some(name) = name {
                     request = request.header("Mcp-Name", encode_name(name));
                 }
@@ -135,9 +141,7 @@ impl Endpoint {
         &mut self,
         reply: &Reply,
     ) {
-        let version = reply.json()["result"]["protocolVersion"]
-            .as_str()
-            .map(str::to_owned);
+        let version = reply.json()["result"]["protocolVersion"].as_str().map(str::to_owned);
         let session = reply.header("Mcp-Session-Id");
         self.era = Era::Handshake {
             version: version.unwrap_or_else(|| HANDSHAKE.to_owned()),
@@ -159,12 +163,11 @@ fn meta() -> Value {
 
 /// A name that a header cannot carry as it is goes in Base64 (Streamable HTTP, "Value Encoding").
 fn encode_name(name: &str) -> String {
-    let is_plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    match is_plain && name.trim() == name && !name.starts_with("=?base64?") {
-        true => name.to_owned(),
-        false => format!("=?base64?{}?=", BASE64_STANDARD.encode(name)),
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_plain && name.trim() == name && !name.starts_with("=?base64?") {
+        name.to_owned()
+    } else {
+        format!("=?base64?{}?=", BASE64_STANDARD.encode(name))
     }
 }
 
@@ -177,14 +180,36 @@ pub(crate) fn is_modern(reply: &Reply) -> bool {
     }
 }
 
+/// A 404 that is no answer of an MCP server is a question of the path.
+pub(crate) fn ask_about_path(
+    url: &str,
+    reply: &Reply,
+) -> Result<()> {
+    if reply.status != 404 || reply.json()["jsonrpc"] == "2.0" {
+        return Ok(());
+    }
+    let (origin, path) = split(url);
+    let hint = if path.trim_end_matches('/').is_empty() {
+        format!("did you mean {origin}/mcp ?")
+    } else {
+        "MCP endpoints mostly end in /mcp; the server's page or its log says where it is".to_owned()
+    };
+    bail!("{url} answers 404 Not Found: is the path right? {hint}")
+}
+
+/// What is told of an error of the other side, in characters.
+const LONGEST: usize = 400;
+
 /// What went wrong, in one line: the JSON-RPC error, an OAuth error, or the status.
 pub(crate) fn problem(reply: &Reply) -> Option<String> {
     let json = reply.json();
+    let shortened = |text: &str| visible::cut(text, LONGEST).into_owned();
     if let Some(message) = json["error"]["message"].as_str() {
-        return Some(format!("{} ({})", message, json["error"]["code"]));
+        let code = json["error"]["code"].to_string();
+        return Some(format!("{} ({})", shortened(message), shortened(&code)));
     }
     if let Some(message) = json["error_description"].as_str() {
-        return Some(message.to_owned());
+        return Some(shortened(message));
     }
     (reply.status >= 300).then(|| reply.status_text())
 }

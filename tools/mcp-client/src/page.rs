@@ -7,12 +7,12 @@
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     pub(crate) action: String,
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Vec<Input>,
 }
 
 /// An `input` or a `button` with a name.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub(crate) struct Input {
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) value: String,
@@ -23,35 +23,10 @@ impl Form {
     pub(crate) fn asks_password(&self) -> bool {
         self.fields.iter().any(|field| field.kind == "password")
     }
-
-    /// What is sent when the user signs in.
-    pub(crate) fn sign_in(
-        &self,
-        user: &str,
-        password: &str,
-    ) -> Vec<(String, String)> {
-        let fields = self.fields.iter().filter(|field| field.kind != "submit");
-        fields
-            .map(|field| match field.kind.as_str() {
-                "password" => (field.name.clone(), password.to_owned()),
-                "hidden" | "checkbox" => (field.name.clone(), field.value.clone()),
-                _ => (field.name.clone(), user.to_owned()),
-            })
-            .collect()
-    }
-
-    /// What is sent when the user presses the first button: the one that goes on.
-    pub(crate) fn press_first(&self) -> Vec<(String, String)> {
-        let hidden = self.fields.iter().filter(|field| field.kind != "submit");
-        let button = self
-            .fields
-            .iter()
-            .filter(|field| field.kind == "submit")
-            .take(1);
-        let pair = |field: &Field| (field.name.clone(), field.value.clone());
-        hidden.chain(button).map(pair).collect()
-    }
 }
+
+/// A page has a handful of forms and fields; what is beyond is not looked at.
+const MOST: usize = 50;
 
 /// All forms of a page.
 pub(crate) fn forms(html: &str) -> Vec<Form> {
@@ -59,20 +34,23 @@ pub(crate) fn forms(html: &str) -> Vec<Form> {
     for (name, attributes) in tags(html) {
         let attribute = |key| attribute(attributes, key).unwrap_or_default();
         match name {
-            "form" => forms.push(Form {
+            "form" if forms.len() < MOST => forms.push(Form {
                 action: attribute("action"),
                 ..Form::default()
             }),
             "input" | "button" => {
                 let kind = attribute("type").to_ascii_lowercase();
                 let is_button = name == "button" && kind.is_empty();
-                let field = Field {
+                let field = Input {
                     kind: if is_button { "submit".to_owned() } else { kind },
                     name: attribute("name"),
                     value: attribute("value"),
                 };
-                let form = forms.last_mut().filter(|_| !field.name.is_empty());
-                if let Some(form) = form {
+                let form = forms.last_mut();
+                if let Some(form) = form
+                    && !field.name.is_empty()
+                    && form.fields.len() < MOST
+                {
                     form.fields.push(field);
                 }
             }
@@ -127,7 +105,7 @@ pub(crate) fn summary(html: &str) -> String {
     lines.join("\n")
 }
 
-fn shown(field: &Field) -> String {
+fn shown(field: &Input) -> String {
     match field.kind.as_str() {
         "submit" => format!("[{}={}]", field.name, field.value),
         _ => field.name.clone(),

@@ -8,6 +8,8 @@ use serde::de::IgnoredAny;
 use url::Url;
 use url::form_urlencoded;
 
+use crate::visible;
+
 /// Names whose value is worth stealing: it is shortened to its first characters.
 const TOKENS: [&str; 11] = [
     "access_token",
@@ -66,9 +68,7 @@ pub(crate) fn text(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("eyJ") {
-        let end = rest[at..]
-            .find(|c| !is_part(c))
-            .map_or(rest.len(), |n| at + n);
+        let end = rest[at..].find(|c| !is_part(c)).map_or(rest.len(), |n| at + n);
         out.push_str(&rest[..at]);
         let word = &rest[at..end];
         let is_jwt = word.matches('.').count() >= 2;
@@ -117,9 +117,12 @@ pub(crate) fn url(text: &str) -> String {
 
 /// The parameters of a query or a form, decoded for reading: `name=value`.
 pub(crate) fn parameters(encoded: &str) -> Vec<String> {
-    let shown = |name: &str, text: &str| match UNREAD.contains(&name) {
-        true => "(not read before iss is checked)".to_owned(),
-        false => cut(value(name, text)),
+    let shown = |name: &str, text: &str| {
+        if UNREAD.contains(&name) {
+            "(not read before iss is checked)".to_owned()
+        } else {
+            cut(value(name, text))
+        }
     };
     form_urlencoded::parse(encoded.as_bytes())
         .map(|(name, text)| format!("{name}={}", shown(&name, &text)))
@@ -162,25 +165,79 @@ fn layout(
 /// JSON, indented and redacted; `None` for what is not JSON.
 pub(crate) fn json(text: &str) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    Some(Layout::default().run(text))
+    Some(Layout::new(EXCHANGE).run(text))
 }
 
+/// JSON, indented but otherwise as it is: the result that a user asked for.
+pub(crate) fn result_json(text: &str) -> String {
+    Layout::new(RESULT).run(text)
+}
+
+/// How much of a JSON text is laid out. Indentation can make a megabyte of brackets hundreds of
+/// megabytes long.
+#[derive(Clone, Copy)]
+struct Bounds {
+    bytes: usize,
+    lines: usize,
+    depth: usize,
+    redacted: bool,
+}
+
+/// Part of a story that people read.
+const EXCHANGE: Bounds = Bounds {
+    bytes: 16 * 1024,
+    lines: 200,
+    depth: 24,
+    redacted: true,
+};
+
+const RESULT: Bounds = Bounds {
+    bytes: 1024 * 1024,
+    lines: 20_000,
+    depth: 24,
+    redacted: false,
+};
+
+/// A longer string is cut where people read a story, in characters.
+const LONGEST: usize = 2000;
+
 /// Indents JSON text without reading it into values, so that nothing is reordered or rewritten.
-#[derive(Default)]
 struct Layout {
     out: String,
+    bounds: Bounds,
     depth: usize,
+    lines: usize,
     /// The last string that was a name, to judge the value behind it.
     name: String,
 }
 
 impl Layout {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            out: String::new(),
+            bounds,
+            depth: 0,
+            lines: 1,
+            name: String::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() > self.bounds.bytes
+            || self.lines > self.bounds.lines
+            || self.depth > self.bounds.depth
+    }
+
     fn run(
         mut self,
         text: &str,
     ) -> String {
         let mut rest = text.trim();
         while let Some(c) = rest.chars().next() {
+            if self.is_full() {
+                self.out.push_str(&format!("\n… ({} more bytes)", rest.len()));
+                break;
+            }
             rest = match c {
                 '"' => self.string(rest),
                 '[' | '{' => self.open(rest),
@@ -205,6 +262,7 @@ impl Layout {
     }
 
     fn line(&mut self) {
+        self.lines += 1;
         self.out.push('\n');
         self.out.push_str(&"  ".repeat(self.depth));
     }
@@ -213,7 +271,7 @@ impl Layout {
         &mut self,
         rest: &'a str,
     ) -> &'a str {
-        if let Some((line, after)) = one_line(rest) {
+        if let Some((line, after)) = one_line(rest, self.bounds.redacted) {
             self.out.push_str(&line);
             return after;
         }
@@ -255,9 +313,12 @@ impl Layout {
         if after.trim_start().starts_with(':') {
             self.name = inner.to_owned();
             self.out.push_str(quoted);
-        } else {
+        } else if self.bounds.redacted {
             let shown = value(&self.name, inner);
+            let shown = visible::cut(&shown, LONGEST);
             self.out.push_str(&format!("\"{shown}\""));
+        } else {
+            self.out.push_str(quoted);
         }
         after
     }
@@ -277,8 +338,13 @@ fn string_end(text: &str) -> usize {
 }
 
 /// A list or object that is short, flat and free of secrets, on one line, and what follows it.
-fn one_line(text: &str) -> Option<(String, &str)> {
-    let flat = text[1..].find(['[', '{', ']', '}'])? + 1;
+fn one_line(
+    text: &str,
+    redacted: bool,
+) -> Option<(String, &str)> {
+    let short = &text.as_bytes()[..text.len().min(SHORT)];
+    let is_bracket = |byte: &u8| b"[{]}".contains(byte);
+    let flat = short[1..].iter().position(is_bracket)? + 1;
     let (group, after) = text.split_at(flat + 1);
     let closed = group.ends_with([']', '}']) && serde_json::from_str::<IgnoredAny>(group).is_ok();
     // A number is no secret: JSON-RPC errors have a `code`, too.
@@ -286,8 +352,9 @@ fn one_line(text: &str) -> Option<(String, &str)> {
         let behind = group.split_once(&format!("\"{name}\""));
         behind.is_some_and(|(_, rest)| rest.trim_start_matches([' ', ':']).starts_with('"'))
     };
-    let has_secret = TOKENS.iter().chain(&SECRETS).any(|name| is_text(name));
-    if !closed || has_secret || group.contains("eyJ") || group.len() > SHORT {
+    let has_secret =
+        group.contains("eyJ") || TOKENS.iter().chain(&SECRETS).any(|name| is_text(name));
+    if !closed || (redacted && has_secret) {
         return None;
     }
     Some((spaced(group), after))
@@ -344,6 +411,27 @@ mod tests {
             json(r#"{"client_secret":"abc"}"#).unwrap(),
             "{\n  \"client_secret\": \"***\"\n}"
         );
+    }
+
+    #[test]
+    fn no_nesting_and_no_length_makes_much_of_it() {
+        let half = 512 * 1024;
+        let deep = format!("{}{}", "[".repeat(half), "]".repeat(half));
+        let wide = format!("[{}1]", "1,".repeat(half));
+        let long = format!("[\"{}\"]", "x".repeat(half));
+        for text in [deep, wide, long] {
+            let shown = json(&text).unwrap();
+            assert!(shown.len() < 20 * 1024, "{}", shown.len());
+            assert!(shown.lines().count() < 210);
+            let result = result_json(&text);
+            assert!(result.len() <= 2 * 1024 * 1024, "{}", result.len());
+        }
+    }
+
+    #[test]
+    fn a_result_is_not_redacted() {
+        let text = r#"{"code":"a-value-of-more-than-24-characters","x":[1,2]}"#;
+        assert!(result_json(text).contains("a-value-of-more-than-24-characters"));
     }
 
     #[test]

@@ -14,26 +14,31 @@ use crate::cache;
 use crate::cache::Cache;
 use crate::cache::Entry;
 use crate::challenge::Challenge;
-use crate::discovery;
-use crate::exchange::Note;
+use crate::gate::discovery;
+use crate::gate::discovery::Way;
+use crate::gate::pass::GivenToken;
+use crate::gate::pass::Pass;
+use crate::gate::pass::ServerUrl;
+use crate::gate::secret::Kept;
 use crate::http::Http;
 use crate::http::Reply;
-use crate::login;
 use crate::login::Grant;
 use crate::login::How;
 use crate::login::Login;
-use crate::login::Way;
 use crate::mcp;
 use crate::mcp::Endpoint;
+use crate::out;
 use crate::register::Client;
-use crate::walk::union;
+use crate::scopes;
+use crate::story;
 
 /// First call, login, refresh, step-up, and once more: beyond that the server asks in circles.
 const MAX_ROUNDS: usize = 5;
 
 /// A connection to one server as one user.
 pub(crate) struct Session {
-    pub(crate) http: Http,
+    http: Http,
+    server: ServerUrl,
     endpoint: Endpoint,
     how: How,
     cache: Cache,
@@ -42,34 +47,46 @@ pub(crate) struct Session {
     login: Option<Login>,
     /// Whether the token was given, and is all there is.
     fixed: bool,
-    /// Whether the user has logged in during this run.
-    asked: bool,
+    /// The scopes that the user was asked for during this run, if it came to a login.
+    asked: Option<Vec<String>>,
 }
 
 impl Session {
+    /// With a token of the user's, or with what the cache has. An error where the given token may
+    /// not go to this server.
     pub(crate) fn new(
         http: Http,
-        url: &str,
+        server: &ServerUrl,
         how: How,
-        token: Option<String>,
+        token: Option<&GivenToken>,
         cache: Cache,
-    ) -> Self {
-        let key = cache::key(url, how.user.as_ref().map(|user| user.name.as_str()));
-        let entry = cache.find(&key).filter(|_| token.is_none());
-        let fixed = token.is_some();
-        let fresh = entry.as_ref().filter(|entry| entry.is_fresh());
-        let token = token.or_else(|| fresh.map(|entry| entry.access_token.clone()));
-        Self {
+    ) -> Result<Self> {
+        let user = how.user.as_ref().map(|user| user.name.as_str());
+        let key = cache::key(server.as_str(), user);
+        let entry = if token.is_some() {
+            None
+        } else {
+            cache.find(&key)
+        };
+        let pass = match (token, &entry) {
+            (Some(token), _) => Some(Pass::by_user(server, token)?),
+            (None, Some(entry)) if entry.is_fresh() => {
+                Pass::kept(server, &entry.resource, &entry.access_token.secret).ok()
+            }
+            _ => None,
+        };
+        Ok(Self {
             http,
-            endpoint: Endpoint::new(url, token),
+            server: server.clone(),
+            endpoint: Endpoint::new(server.as_str(), pass),
             how,
             cache,
             key,
             entry,
             login: None,
-            fixed,
-            asked: false,
-        }
+            fixed: token.is_some(),
+            asked: None,
+        })
     }
 
     /// Learns which era the server is of, logging in on the way where it must.
@@ -79,14 +96,15 @@ impl Session {
             return Ok(());
         }
         let request = self.endpoint.initialize();
-        let reply = self.http.send(quiet_note(), request).await?;
+        let reply = self.http.send(story::QUIET, request).await?;
         if !reply.json()["result"].is_object() {
+            mcp::ask_about_path(self.server.as_str(), &reply)?;
             let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
             bail!("this is no MCP server that we can talk to ({why})");
         }
         self.endpoint.agree(&reply);
         let ready = self.endpoint.notification("notifications/initialized");
-        self.http.send(quiet_note(), ready).await?;
+        self.http.send(story::QUIET, ready).await?;
         Ok(())
     }
 
@@ -110,7 +128,7 @@ impl Session {
     ) -> Result<Reply> {
         for _ in 0..MAX_ROUNDS {
             let request = self.endpoint.request(method, params.clone());
-            let reply = self.http.send(quiet_note(), request).await?;
+            let reply = self.http.send(story::QUIET, request).await?;
             let challenge = Challenge::parse(&reply.header("WWW-Authenticate"));
             match (reply.status, challenge) {
                 (401, challenge) => self.enter(challenge.unwrap_or_default(), &reply).await?,
@@ -129,7 +147,7 @@ impl Session {
         challenge: Challenge,
         reply: &Reply,
     ) -> Result<()> {
-        if self.fixed || self.asked {
+        if self.fixed || self.asked.is_some() {
             let why = mcp::problem(reply).unwrap_or_default();
             bail!("the server does not take this token: {why}");
         }
@@ -139,7 +157,7 @@ impl Session {
             return Ok(());
         }
         let way = self.find_way(&challenge).await?;
-        let scopes = way.scopes.clone();
+        let scopes = way.scopes().to_vec();
         let login = Login::prepare(&mut self.http, &self.how, way).await?;
         self.login = Some(login);
         self.authorize(scopes).await
@@ -150,7 +168,7 @@ impl Session {
         challenge: &Challenge,
     ) -> Result<Way> {
         let preset = self.how.issuer.as_deref();
-        login::find_way(&mut self.http, &self.endpoint.url, challenge, preset).await
+        discovery::find_way(&mut self.http, &self.server, challenge, preset).await
     }
 
     async fn authorize(
@@ -159,7 +177,7 @@ impl Session {
     ) -> Result<()> {
         let login = self.login.as_mut().context("there is no login to widen")?;
         let grant = login.authorize(&mut self.http, &scopes).await?;
-        self.asked = true;
+        self.asked = Some(scopes);
         self.take(grant)
     }
 
@@ -168,22 +186,18 @@ impl Session {
         &mut self,
         entry: Entry,
     ) -> Result<()> {
-        let token = entry
-            .refresh_token
-            .clone()
-            .context("there is no refresh token")?;
-        let way = Way {
-            issuer: discovery::issuer(&mut self.http, &entry.issuer).await?,
-            resource: entry.resource,
-            scopes: entry.scopes.clone(),
-        };
+        let token = entry.refresh_token.context("there is no refresh token")?;
+        let (resource, issuer) = (&entry.resource, &entry.issuer);
+        let (http, server) = (&mut self.http, &self.server);
+        let way = discovery::resume_way(http, server, resource, issuer, &entry.scopes).await?;
         let client = Client {
             id: entry.client_id,
-            secret: entry.client_secret,
+            secret: entry.client_secret.map(|kept| kept.secret),
+            ..Client::default()
         };
         let login = Login::resume(&self.how, way, client).await?;
-        let mut grant = login.refresh(&mut self.http, &token, &entry.scopes).await?;
-        grant.refresh_token.get_or_insert(token);
+        let mut grant = login.refresh(&mut self.http, &token.secret, &entry.scopes).await?;
+        grant.refresh_token.get_or_insert(token.secret);
         self.login = Some(login);
         self.take(grant)
     }
@@ -196,16 +210,19 @@ impl Session {
         if self.fixed {
             bail!("the token lacks a scope ({needed}): get one that has it");
         }
-        let had = self
-            .entry
-            .as_ref()
-            .map(|entry| entry.scopes.clone())
-            .unwrap_or_default();
-        let wanted = union(&had, &challenge.scopes());
-        if self.asked && wanted.len() == had.len() {
-            bail!("the user may not lend the scope that is needed ({needed})");
+        let had = self.entry.as_ref().map(|entry| entry.scopes.clone()).unwrap_or_default();
+        let asked = self.asked.as_deref().unwrap_or_default();
+        let dropped = scopes::dropped(&challenge.scopes(), asked, &had);
+        if !dropped.is_empty() {
+            bail!(scopes::granted_only(&had, &dropped));
         }
-        eprintln!("(this needs more: {needed}; asking the user again)");
+        let wanted = scopes::union(&had, &challenge.scopes());
+        if self.asked.is_some() && wanted.len() == had.len() {
+            bail!("the server asks for a scope that the token has ({needed})");
+        }
+        out::say(&format!(
+            "(this needs more: {needed}; asking the user again)"
+        ));
         if self.login.is_none() {
             let way = self.find_way(challenge).await?;
             self.login = Some(Login::prepare(&mut self.http, &self.how, way).await?);
@@ -220,23 +237,19 @@ impl Session {
     ) -> Result<()> {
         let login = self.login.as_ref().context("a grant comes from a login")?;
         let entry = Entry {
-            access_token: grant.access_token.clone(),
-            refresh_token: grant.refresh_token,
+            access_token: Kept::from(grant.access_token.clone()),
+            refresh_token: grant.refresh_token.map(Kept::from),
             expires_at: cache::now() + grant.expires_in.unwrap_or(300),
             scopes: grant.scopes,
-            issuer: login.way.issuer.issuer.clone(),
-            resource: login.way.resource.clone(),
+            issuer: login.way.issuer().name().to_owned(),
+            resource: login.way.resource().to_owned(),
             client_id: login.client.id.clone(),
-            client_secret: login.client.secret.clone(),
+            client_secret: login.client.secret.clone().map(Kept::from),
         };
+        let pass = login.way.pass(grant.access_token);
         self.cache.keep(&self.key, Some(&entry))?;
-        self.endpoint.token = Some(grant.access_token);
+        self.endpoint.pass = Some(pass);
         self.entry = Some(entry);
         Ok(())
     }
-}
-
-/// Nobody reads it: these commands show results only.
-fn quiet_note() -> Note {
-    Note::to_server("", "", "")
 }

@@ -12,25 +12,29 @@ use serde_json::json;
 use crate::challenge::Challenge;
 use crate::challenge::words;
 use crate::exchange::Note;
+use crate::gate::discovery;
+use crate::gate::pass::GivenToken;
+use crate::gate::pass::Pass;
+use crate::gate::pass::ServerUrl;
 use crate::http::Http;
 use crate::http::Reply;
-use crate::login;
 use crate::login::How;
 use crate::login::Login;
 use crate::mcp;
 use crate::mcp::Endpoint;
 use crate::mcp::Era;
+use crate::scopes;
+use crate::story;
+use crate::story::prevents;
+use crate::tools;
 
 /// How often one call may lead to a new login (MCP authorization, "Step-Up Authorization Flow").
 const MAX_STEP_UPS: usize = 2;
 
-/// Tools that are known to change nothing, preferred for the demonstration.
-const HARMLESS: [&str; 2] = ["whoami", "get_time"];
-
 /// What to do on the walk.
 pub(crate) struct Plan {
     pub(crate) how: How,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<GivenToken>,
     /// The scopes of the first login.
     pub(crate) scope: Option<String>,
     /// The tool to call, and its arguments.
@@ -38,26 +42,32 @@ pub(crate) struct Plan {
 }
 
 /// A conversation with one server, with the login that it needed.
-pub(crate) struct Walk<'a> {
+struct Walk<'a> {
     http: &'a mut Http,
     plan: &'a Plan,
+    server: &'a ServerUrl,
     endpoint: Endpoint,
     login: Option<Login>,
-    scopes: Vec<String>,
+    /// What was asked for so far.
+    asked: Vec<String>,
+    /// What the token in use is good for.
+    granted: Vec<String>,
 }
 
 /// Walks the whole way.
 pub(crate) async fn walk(
     http: &mut Http,
-    url: &str,
+    server: &ServerUrl,
     plan: &Plan,
 ) -> Result<()> {
     let mut walk = Walk {
         http,
         plan,
-        endpoint: Endpoint::new(url, None),
+        server,
+        endpoint: Endpoint::new(server.as_str(), None),
         login: None,
-        scopes: Vec::new(),
+        asked: Vec::new(),
+        granted: Vec::new(),
     };
     let reply = walk.knock().await?;
     let reply = match reply.status {
@@ -76,16 +86,9 @@ pub(crate) async fn walk(
 
 impl Walk<'_> {
     async fn knock(&mut self) -> Result<Reply> {
-        self.http
-            .recorder
-            .chapter("Knocking: what does the server say to a stranger?");
-        let note = Note::to_server(
-            "Call without a token",
-            "A client tries first: only a 401 tells it that a token is needed, and where to begin.",
-            "MCP authorization, \"Authorization Flow Steps\"; RFC 6750 section 3",
-        );
+        self.http.recorder.chapter("Knocking: what does the server say to a stranger?");
         let request = self.endpoint.request("server/discover", json!({}));
-        let reply = self.http.send(note, request).await?;
+        let reply = self.http.send(story::KNOCK, request).await?;
         if reply.status != 401 {
             self.http.recorder.remark(open_door(&reply));
         }
@@ -101,34 +104,36 @@ impl Walk<'_> {
         self.http.recorder.check(
             challenge.is_some(),
             "the 401 has a Bearer challenge",
-            "RFC 9110 section 15.5.2 demands one; without it a client does not know what to do",
+            prevents::NO_CHALLENGE,
         )?;
-        let challenge = challenge.unwrap_or_default();
         if let Some(token) = &self.plan.token {
             self.http
                 .recorder
                 .remark("A token was given with --token, so there is no login.");
-            self.endpoint.token = Some(token.clone());
+            self.endpoint.pass = Some(Pass::by_user(self.server, token)?);
             return Ok(());
         }
+        self.log_in(&challenge.unwrap_or_default()).await
+    }
+
+    /// The way, the registration and the first login.
+    async fn log_in(
+        &mut self,
+        challenge: &Challenge,
+    ) -> Result<()> {
+        let how = &self.plan.how;
         self.http
             .recorder
             .chapter("Finding the way: who issues tokens for this server?");
-        let plan = self.plan;
-        let preset = plan.how.issuer.as_deref();
-        let url = self.endpoint.url.clone();
-        let way = login::find_way(self.http, &url, &challenge, preset).await?;
-        self.scopes = self.first_scopes(&way.scopes);
-        self.http
-            .recorder
-            .chapter("Introducing ourselves: registration");
-        let mut login = Login::prepare(self.http, &plan.how, way).await?;
-        self.http
-            .recorder
-            .chapter("Logging in: the authorization code flow with PKCE");
-        let grant = login.authorize(self.http, &self.scopes).await?;
-        self.scopes = union(&self.scopes, &grant.scopes);
-        self.endpoint.token = Some(grant.access_token);
+        let preset = how.issuer.as_deref();
+        let way = discovery::find_way(self.http, self.server, challenge, preset).await?;
+        self.asked = self.first_scopes(way.scopes());
+        self.http.recorder.chapter("Introducing ourselves: registration");
+        let mut login = Login::prepare(self.http, how, way).await?;
+        self.http.recorder.chapter("Logging in: the authorization code flow with PKCE");
+        let grant = login.authorize(self.http, &self.asked).await?;
+        self.granted = grant.scopes;
+        self.endpoint.pass = Some(login.way.pass(grant.access_token));
         self.login = Some(login);
         Ok(())
     }
@@ -154,19 +159,8 @@ impl Walk<'_> {
     }
 
     async fn greet(&mut self) -> Result<Reply> {
-        self.http
-            .recorder
-            .chapter("Inside: the same call, with the token");
-        let note = Note::to_server(
-            "Ask what the server is",
-            "The request of the beginning again, now with the token in its header; it goes into \
-             every request, and never into a URL. One round trip instead of a handshake.",
-            "MCP server/discover; MCP authorization, \"Token Requirements\"",
-        );
-        let request = self.endpoint.request("server/discover", json!({}));
-        let reply = self.http.send(note, request).await?;
-        self.stop_if_refused(&reply)?;
-        Ok(reply)
+        self.http.recorder.chapter("Inside: the same call, with the token");
+        self.ask(story::GREET, "server/discover", json!({})).await
     }
 
     fn stop_if_refused(
@@ -195,25 +189,16 @@ impl Walk<'_> {
             "The answer is not one of a server that speaks 2026-07-28, so the client falls back to \
              the handshake of the revisions before.",
         );
-        let note = Note::to_server(
-            "Shake hands",
-            "Older servers are greeted first: version and capabilities are agreed on once.",
-            "MCP 2025-11-25, basic/lifecycle; MCP streamable HTTP, \"Backward Compatibility\"",
-        );
         let request = self.endpoint.initialize();
-        let reply = self.http.send(note, request).await?;
+        let reply = self.http.send(story::HANDSHAKE, request).await?;
         self.stop_if_refused(&reply)?;
         if reply.json()["result"].is_object() {
             self.endpoint.agree(&reply);
-            let note = Note::to_server(
-                "Say that we are ready",
-                "A notification has no id and gets no answer, only 202.",
-                "MCP 2025-11-25, basic/lifecycle",
-            );
             let request = self.endpoint.notification("notifications/initialized");
-            self.http.send(note, request).await?;
+            self.http.send(story::READY, request).await?;
             return Ok(());
         }
+        mcp::ask_about_path(self.server.as_str(), &reply)?;
         let why = mcp::problem(&reply).unwrap_or_else(|| reply.status_text());
         bail!(
             "this is no MCP server that we can talk to: it answers neither server/discover nor initialize ({why})"
@@ -221,47 +206,31 @@ impl Walk<'_> {
     }
 
     async fn list(&mut self) -> Result<Vec<Value>> {
-        let note = Note::to_server(
-            "List the tools",
-            "Reading the list needs no more than the scope for reading.",
-            "MCP server/tools, \"Listing Tools\"",
-        );
-        let reply = self.ask(note, "tools/list", json!({})).await?;
+        let reply = self.ask(story::LIST, "tools/list", json!({})).await?;
         if let Some(why) = mcp::problem(&reply) {
-            self.http
-                .recorder
-                .remark(format!("No tools to be seen: {why}."));
+            self.http.recorder.remark(format!("No tools to be seen: {why}."));
         }
-        Ok(reply.json()["result"]["tools"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default())
+        Ok(reply.json()["result"]["tools"].as_array().cloned().unwrap_or_default())
     }
 
     async fn call(
         &mut self,
         tools: &[Value],
     ) -> Result<()> {
-        let Some((name, arguments)) = self.plan.tool.clone().or_else(|| harmless(tools)) else {
+        let Some((name, arguments)) = self.plan.tool.clone().or_else(|| tools::harmless(tools))
+        else {
             self.http.recorder.remark(
                 "No tool is called: none is known to be harmless and without arguments. Name one \
                  with --tool NAME key=value..",
             );
             return Ok(());
         };
-        let note = Note::to_server(
-            format!("Call the tool {name}"),
-            "Calling is more than reading: the server may demand another scope for it.",
-            "MCP server/tools, \"Calling Tools\"",
-        );
+        let note = story::CALL.titled(format!("Call the tool {name}"));
         let params = json!({"name": name, "arguments": arguments});
         let reply = self.ask(note, "tools/call", params).await?;
         match mcp::problem(&reply) {
             Some(why) if reply.status == 403 => bail!("{name} was refused: {why}"),
-            Some(why) => self
-                .http
-                .recorder
-                .remark(format!("The call failed: {why}.")),
+            Some(why) => self.http.recorder.remark(format!("The call failed: {why}.")),
             None => {}
         }
         Ok(())
@@ -289,8 +258,7 @@ impl Walk<'_> {
                 ),
                 None => return Ok(reply),
             }
-            note.why = "The very same request, with the new token.".to_owned();
-            note.title = format!("{} again", note.title);
+            note = note.again();
         }
         bail!("the server asks for more scopes after {MAX_STEP_UPS} step-ups: giving up")
     }
@@ -300,38 +268,30 @@ impl Walk<'_> {
         &mut self,
         challenge: &Challenge,
     ) -> Result<()> {
-        self.http
-            .recorder
-            .chapter("Stepping up: more scopes, with the user's consent");
+        self.http.recorder.chapter("Stepping up: more scopes, with the user's consent");
         let needed = challenge.scopes();
-        let wanted = union(&self.scopes, &needed);
+        let dropped = scopes::dropped(&needed, &self.asked, &self.granted);
+        if !dropped.is_empty() {
+            bail!(scopes::granted_only(&self.granted, &dropped));
+        }
+        let wanted = scopes::union(&self.granted, &needed);
         let lines = vec![
-            format!("had       {}", self.scopes.join(" ")),
+            format!("had       {}", self.granted.join(" ")),
             format!("needed    {}", needed.join(" ")),
             format!("ask for   {}", wanted.join(" ")),
         ];
-        let why = "The 403 says insufficient_scope and names what is needed. A refresh cannot widen a \
-                   grant, so the user is asked again: for all scopes together, or the new token would \
-                   lose the old ones.";
-        let clause = "RFC 6750 section 3.1; MCP authorization, \"Step-Up Authorization Flow\"";
-        self.http
-            .recorder
-            .local("Work out which scopes to ask for", why, clause, lines);
+        self.http.recorder.local(story::STEP_UP, lines);
         let login = self.login.as_mut().expect("only called with a login");
         let grant = login.authorize(self.http, &wanted).await?;
-        if !needed.iter().all(|scope| grant.scopes.contains(scope)) {
-            bail!("the new token still lacks a scope that is needed: the user may not lend it");
-        }
-        self.scopes = wanted;
-        self.endpoint.token = Some(grant.access_token);
-        self.http
-            .recorder
-            .chapter("Inside again: the call that was refused");
+        self.asked = wanted;
+        self.granted = grant.scopes;
+        self.endpoint.pass = Some(login.way.pass(grant.access_token));
+        self.http.recorder.chapter("Inside again: the call that was refused");
         Ok(())
     }
 
     fn farewell(&mut self) {
-        let text = match (&self.endpoint.token, &self.endpoint.era) {
+        let text = match (&self.endpoint.pass, &self.endpoint.era) {
             (None, _) => "Done. This server asks nobody for a token.".to_owned(),
             (Some(_), Era::Modern) => "Done. The server speaks MCP 2026-07-28.".to_owned(),
             (
@@ -360,33 +320,4 @@ fn open_door(reply: &Reply) -> String {
             reply.status_text()
         ),
     }
-}
-
-/// A tool that can be called without harm: one of ours, or one that says it only reads, and that
-/// needs no arguments.
-pub(crate) fn harmless(tools: &[Value]) -> Option<(String, Value)> {
-    let known = HARMLESS
-        .iter()
-        .find_map(|name| tools.iter().find(|tool| tool["name"] == *name));
-    let tool = known.or_else(|| tools.iter().find(|tool| only_reads(tool)))?;
-    Some((tool["name"].as_str()?.to_owned(), json!({})))
-}
-
-fn only_reads(tool: &Value) -> bool {
-    let required = tool["inputSchema"]["required"].as_array();
-    tool["annotations"]["readOnlyHint"] == true && required.is_none_or(Vec::is_empty)
-}
-
-/// Both lists, in order, each scope once.
-pub(crate) fn union(
-    a: &[String],
-    b: &[String],
-) -> Vec<String> {
-    let mut all = a.to_vec();
-    for scope in b {
-        if !all.contains(scope) {
-            all.push(scope.clone());
-        }
-    }
-    all
 }

@@ -92,9 +92,11 @@ fn edit_location(
     to: &str,
 ) -> String {
     let back = header(&reply, "location").filter(|location| location.contains("/callback?"));
-    match back.filter(|_| request.starts_with("POST /oauth/consent")) {
-        Some(location) => stack::with(&reply, "location", &location.replace(from, to)),
-        None => reply,
+    match back {
+        Some(location) if request.starts_with("POST /oauth/consent") => {
+            stack::with(&reply, "location", &location.replace(from, to))
+        }
+        _ => reply,
     }
 }
 
@@ -165,9 +167,7 @@ fn every_step_can_be_walked() {
         let page = fs::read_to_string(stack.folder.path().join("walk.md")).unwrap();
         let first = if step < 6 { 200 } else { 401 };
         assert_eq!(exchanges(&page)[0].2, first, "step{step}");
-        let called = exchanges(&page)
-            .iter()
-            .any(|e| e.1 == "Call the tool whoami" && e.2 == 200);
+        let called = exchanges(&page).iter().any(|e| e.1 == "Call the tool whoami" && e.2 == 200);
         assert_eq!(called, step >= 4, "step{step}");
     }
 }

@@ -49,9 +49,7 @@ fn forget_settings(
 fn folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent);
-    folder
-        .expect("cargo runs tests from its `deps` folder")
-        .to_owned()
+    folder.expect("cargo runs tests from its `deps` folder").to_owned()
 }
 
 /// Why a binary must not be used.
@@ -130,9 +128,7 @@ mod tests {
     fn built() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("ma in.rs");
-        let binary = folder
-            .path()
-            .join(format!("{NAME}{}", std::env::consts::EXE_SUFFIX));
+        let binary = folder.path().join(format!("{NAME}{}", std::env::consts::EXE_SUFFIX));
         fs::write(&source, "").unwrap();
         fs::write(&binary, "").unwrap();
         let escaped = source.display().to_string().replace(' ', "\\ ");
@@ -149,12 +145,7 @@ mod tests {
         hours: u64,
     ) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 3600);
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_modified(time)
-            .unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
     #[test]
@@ -194,11 +185,7 @@ mod tests {
         let folder = built();
         let problem = find(folder.path(), "another").unwrap_err();
         assert!(matches!(problem, Unfit::Missing(_)));
-        assert!(
-            problem
-                .to_string()
-                .ends_with(": cargo build --workspace --bins")
-        );
+        assert!(problem.to_string().ends_with(": cargo build --workspace --bins"));
     }
 
     #[test]

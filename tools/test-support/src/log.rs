@@ -64,10 +64,7 @@ impl Log {
     ) -> Option<SocketAddr> {
         let state = self.shared.state.lock().unwrap();
         let is_open = |state: &mut State| state.address.is_none() && state.open > 0;
-        let waited = self
-            .shared
-            .changed
-            .wait_timeout_while(state, patience, is_open);
+        let waited = self.shared.changed.wait_timeout_while(state, patience, is_open);
         waited.unwrap().0.address
     }
 

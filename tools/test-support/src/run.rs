@@ -64,9 +64,7 @@ fn run_within(
     bounds: Bounds,
 ) -> Result<Output, Overrun> {
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{error}: {command:?}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
     let outputs = outputs(&mut child, bounds);
     if outputs.is_err() {
         let _ = child.kill();
@@ -126,10 +124,7 @@ pub fn gen_token(
     keys_dir: &Path,
     flags: &[&str],
 ) -> String {
-    let output = run(command("gen-token")
-        .arg("--keys-dir")
-        .arg(keys_dir)
-        .args(flags));
+    let output = run(command("gen-token").arg("--keys-dir").arg(keys_dir).args(flags));
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "gen-token {flags:?}: {complaint}");
     let printed = String::from_utf8(output.stdout).unwrap();

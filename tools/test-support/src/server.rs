@@ -141,9 +141,7 @@ impl std::error::Error for NotStarted {}
 
 /// Starts a server, and waits until it listens.
 fn launch(command: &mut Command) -> Result<(Child, SocketAddr, Log), NotStarted> {
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let log = Log::default();
     log.follow(child.stdout.take().expect("it is piped"));
     log.follow(child.stderr.take().expect("it is piped"));
@@ -160,11 +158,7 @@ fn launch(command: &mut Command) -> Result<(Child, SocketAddr, Log), NotStarted>
 
 fn name(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
-    program
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    program.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
 
 /// Starts servers that have to know a port before one of them listens on it.

@@ -45,12 +45,7 @@ fn the_kid_is_the_rfc_7638_thumbprint() {
 #[test]
 fn the_jwk_has_exactly_the_public_members() {
     let jwk = serde_json::to_value(KEY.public_jwk()).unwrap();
-    let members: BTreeSet<_> = jwk
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let members: BTreeSet<_> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         members,
         BTreeSet::from(["alg", "e", "kid", "kty", "n", "use"])
@@ -67,10 +62,7 @@ fn both_halves_come_back_from_the_private_pem() {
     let again = KeyPair::from_private_pem(KEY.private_pem()).unwrap();
     assert_eq!(again.kid(), KEY.kid());
     assert_eq!(again.public_pem(), KEY.public_pem());
-    assert!(
-        KEY.private_pem()
-            .starts_with("-----BEGIN PRIVATE KEY-----\n")
-    );
+    assert!(KEY.private_pem().starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert!(KEY.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\n"));
 }
 

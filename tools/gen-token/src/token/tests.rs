@@ -58,14 +58,8 @@ fn differences(flaw: Flaw) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for index in [0, 1] {
         let (good, bad) = (json(good[index]), json(bad[index]));
-        let names = |value: &Value| {
-            value
-                .as_object()
-                .unwrap()
-                .keys()
-                .cloned()
-                .collect::<BTreeSet<_>>()
-        };
+        let names =
+            |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
         found.extend(
             names(&good)
                 .union(&names(&bad))
@@ -146,9 +140,7 @@ fn an_id_token_is_typed_in_header_and_payload() {
 #[test]
 fn a_broken_signature_changes_nothing_else_and_is_well_formed() {
     assert_eq!(differences(Flaw::Signature), BTreeSet::new());
-    let token = sign_flawed(&KEY, claims(), Flaw::Signature)
-        .unwrap()
-        .encoded;
+    let token = sign_flawed(&KEY, claims(), Flaw::Signature).unwrap().encoded;
     assert_eq!(URL_SAFE_NO_PAD.decode(parts(&token)[2]).unwrap().len(), 256);
     assert!(!rs256_verifies(&token));
 }
@@ -180,9 +172,7 @@ fn the_time_flaws_miss_by_an_hour() {
         Some(0),
         "1000 less an hour, and never below zero"
     );
-    let early = sign_flawed(&KEY, claims(), Flaw::NotYetValid)
-        .unwrap()
-        .claims;
+    let early = sign_flawed(&KEY, claims(), Flaw::NotYetValid).unwrap().claims;
     assert_eq!(early.nbf, 4600);
 }
 

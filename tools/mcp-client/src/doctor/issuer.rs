@@ -4,20 +4,22 @@ use serde_json::Value;
 use serde_json::json;
 use url::Url;
 
-use super::Doctor;
-use super::Known;
-use super::PAGE;
-use super::Rule;
-use super::is_readable;
-use super::null_in;
-use super::preflight;
-use super::rule;
-use crate::discovery;
-use crate::discovery::Issuer;
-use crate::discovery::strings;
+use crate::doctor::exam::Exam;
+use crate::doctor::exam::Known;
+use crate::doctor::exam::PAGE;
+use crate::doctor::exam::is_readable;
+use crate::doctor::exam::null_in;
+use crate::doctor::exam::preflight;
+use crate::doctor::report::Rule;
+use crate::doctor::report::rule;
+use crate::gate::discovery;
+use crate::gate::discovery::strings;
 use crate::http::Outgoing;
-use crate::http::is_safe;
+use crate::http::Reply;
+use crate::mcp;
 use crate::register;
+use crate::register::Registration;
+use crate::urls::is_safe;
 
 const ALL: &str = "all clients";
 const PUBLIC: &str = "all programs on the user's machine: Claude Code, VS Code, Cursor, Inspector";
@@ -175,114 +177,148 @@ const REGISTERED: [Rule; 7] = [
     TOKEN_ERROR,
 ];
 
+/// A code challenge whose verifier nobody knows.
+const CHALLENGE: &str = "wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs";
+
 const REDIRECT: &str = "http://127.0.0.1:33418/callback";
 
+/// An authorization server as it describes itself, whatever that is worth.
+struct Server {
+    /// What the MCP server calls it.
+    name: String,
+    document: Value,
+}
+
+impl Server {
+    fn text(
+        &self,
+        member: &str,
+    ) -> Option<&str> {
+        self.document[member].as_str()
+    }
+
+    /// An endpoint that is https or on this machine: no request goes to any other.
+    fn endpoint(
+        &self,
+        member: &str,
+    ) -> Option<&str> {
+        self.text(member).filter(|url| is_safe(url))
+    }
+}
+
 /// All checks of this part.
-pub(super) async fn examine(
-    doctor: &mut Doctor,
+pub(crate) async fn examine(
+    exam: &mut Exam,
     known: &mut Known,
 ) {
-    let named = known
-        .metadata
-        .as_ref()
-        .map(|document| strings(&document["authorization_servers"]));
-    let named = named
-        .and_then(|list| list.into_iter().next())
-        .or(doctor.how.issuer.clone());
-    let Some(name) = named else {
-        doctor.must(FOUND, false, "no authorization server is named anywhere");
-        doctor.skip(
-            &METADATA,
-            "no authorization server is known (--issuer names one)",
-        );
-        doctor.skip(&REGISTERED, "no authorization server is known");
+    let Some(name) = name(exam, known) else {
+        let why = "no authorization server is known (--issuer names one)";
+        exam.report.must(FOUND, false, "no authorization server is named anywhere");
+        exam.report.skip(&METADATA, why);
+        exam.report.skip(&REGISTERED, why);
         return;
     };
-    let Some(document) = find(doctor, &name).await else {
-        doctor.skip(&METADATA, "there is no metadata to look at");
-        doctor.skip(&REGISTERED, "there is no metadata to look at");
+    if !is_safe(&name) {
+        let why = format!("{name:?} is neither https nor on this machine, so nobody asks there");
+        exam.report.must(FOUND, false, why.clone());
+        exam.report.skip(&METADATA, &why);
+        exam.report.skip(&REGISTERED, &why);
+        return;
+    }
+    let Some(document) = find(exam, &name).await else {
+        let why = "there is no metadata to look at";
+        exam.report.skip(&METADATA, why);
+        exam.report.skip(&REGISTERED, why);
         return;
     };
-    metadata(doctor, &name, &document);
-    reach(doctor, &document).await;
-    let issuer = Issuer {
-        issuer: name,
+    let server = Server {
+        name,
         document,
     };
-    clients(doctor, &issuer).await;
-    known.issuer = Some(issuer);
+    metadata(exam, &server);
+    readable(exam, &server).await;
+    keys(exam, &server).await;
+    known.issuer = discovery::issuer(&mut exam.http, &server.name).await.ok();
+    clients(exam, known, &server).await;
+}
+
+/// The authorization server that the resource metadata names, or else the user.
+fn name(
+    exam: &Exam,
+    known: &Known,
+) -> Option<String> {
+    let document = known.metadata.as_ref();
+    let named = document.map(|document| strings(&document["authorization_servers"]));
+    let first = named.and_then(|list| list.into_iter().next());
+    first.or(exam.how.issuer.clone())
 }
 
 async fn find(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     issuer: &str,
 ) -> Option<Value> {
     let mut found = Vec::new();
     let mut seen = Vec::new();
     for url in discovery::issuer_urls(issuer) {
-        let reply = doctor.get(&url).await;
+        let reply = exam.get(&url).await;
         seen.push(format!("{url}: {}", reply.status_text()));
         if reply.status == 200 && reply.json().is_object() {
             found.push((url, reply.json()));
         }
     }
-    doctor.must(FOUND, !found.is_empty(), seen.join(", "));
+    exam.report.must(FOUND, !found.is_empty(), seen.join(", "));
     if !found.is_empty() {
-        let oidc = found
-            .iter()
-            .any(|(url, _)| url.contains("openid-configuration"));
-        let oauth = found
-            .iter()
-            .any(|(url, _)| url.contains("oauth-authorization-server"));
-        doctor.should(BOTH, oidc && oauth, seen.join(", "));
+        let oidc = found.iter().any(|(url, _)| url.contains("openid-configuration"));
+        let oauth = found.iter().any(|(url, _)| url.contains("oauth-authorization-server"));
+        exam.report.should(BOTH, oidc && oauth, seen.join(", "));
     }
     found.into_iter().next().map(|(_, document)| document)
 }
 
 fn metadata(
-    doctor: &mut Doctor,
-    name: &str,
-    document: &Value,
+    exam: &mut Exam,
+    server: &Server,
 ) {
-    let list = |member: &str| strings(&document[member]);
-    let lists = |member: &str, value: &str| list(member).iter().any(|item| item == value);
-    let shown = |member: &str| format!("{member} {}", document[member]);
+    let (name, document) = (&server.name, &server.document);
+    let report = &mut exam.report;
     let issuer = &document["issuer"];
-    doctor.must(
-        ISSUER,
-        issuer == name,
-        format!("named {name:?}, document says {issuer}"),
-    );
-    let pkce = "code_challenge_methods_supported";
-    doctor.must(S256, lists(pkce, "S256"), shown(pkce));
-    doctor.should(NO_PLAIN, !lists(pkce, "plain"), shown(pkce));
-    let methods = "token_endpoint_auth_methods_supported";
-    doctor.must(NONE, lists(methods, "none"), shown(methods));
-    let iss = "authorization_response_iss_parameter_supported";
-    doctor.should(ISS, document[iss] == true, shown(iss));
+    let seen = format!("named {name:?}, document says {issuer}");
+    report.must(ISSUER, issuer == name, seen);
     let by_document = document["client_id_metadata_document_supported"] == true;
     let endpoint = &document["registration_endpoint"];
     let seen = format!("metadata documents: {by_document}, registration_endpoint {endpoint}");
-    doctor.must(REGISTRATION, by_document || endpoint.is_string(), seen);
+    report.must(REGISTRATION, by_document || endpoint.is_string(), seen);
     let unsafe_ones = unsafe_endpoints(document);
-    doctor.must(
-        SAFE,
-        unsafe_ones.is_empty(),
-        format!("not https: {unsafe_ones:?}"),
-    );
-    doctor.must(
-        CODE,
-        lists("response_types_supported", "code"),
-        shown("response_types_supported"),
-    );
-    let grants = "grant_types_supported";
-    doctor.should(REFRESH, lists(grants, "refresh_token"), shown(grants));
+    let seen = format!("not https: {unsafe_ones:?}");
+    report.must(SAFE, unsafe_ones.is_empty(), seen);
     let null = null_in(document);
-    doctor.must(
-        NULLS,
-        null.is_none(),
-        format!("null at {}", null.unwrap_or_default()),
-    );
+    let seen = format!("null at {}", null.clone().unwrap_or_default());
+    report.must(NULLS, null.is_none(), seen);
+    capabilities(exam, document);
+}
+
+/// What the server says that it can do.
+fn capabilities(
+    exam: &mut Exam,
+    document: &Value,
+) {
+    let report = &mut exam.report;
+    let lists = |member: &str, value: &str| {
+        let list = strings(&document[member]);
+        list.iter().any(|item| item == value)
+    };
+    let shown = |member: &str| format!("{member} {}", document[member]);
+    let pkce = "code_challenge_methods_supported";
+    report.must(S256, lists(pkce, "S256"), shown(pkce));
+    report.should(NO_PLAIN, !lists(pkce, "plain"), shown(pkce));
+    let methods = "token_endpoint_auth_methods_supported";
+    report.must(NONE, lists(methods, "none"), shown(methods));
+    let iss = "authorization_response_iss_parameter_supported";
+    report.should(ISS, document[iss] == true, shown(iss));
+    let types = "response_types_supported";
+    report.must(CODE, lists(types, "code"), shown(types));
+    let grants = "grant_types_supported";
+    report.should(REFRESH, lists(grants, "refresh_token"), shown(grants));
 }
 
 fn unsafe_endpoints(document: &Value) -> Vec<String> {
@@ -292,18 +328,18 @@ fn unsafe_endpoints(document: &Value) -> Vec<String> {
     bad.map(|(name, url)| format!("{name} {url}")).collect()
 }
 
-/// The checks that fetch what the metadata names.
-async fn reach(
-    doctor: &mut Doctor,
-    document: &Value,
+/// Whether pages can use it.
+async fn readable(
+    exam: &mut Exam,
+    server: &Server,
 ) {
-    let issuer = document["issuer"].as_str().unwrap_or_default();
-    let url = discovery::issuer_urls(issuer)[0].clone();
-    let read = doctor
-        .ask(&Outgoing::get_json(&url).header("Origin", PAGE))
-        .await;
-    let token = document["token_endpoint"].as_str().unwrap_or_default();
-    let token = doctor.ask(&preflight(token)).await;
+    let Some(endpoint) = server.endpoint("token_endpoint") else {
+        exam.report.skip(&[CORS], "there is no token endpoint to ask");
+        return;
+    };
+    let url = discovery::issuer_urls(&server.name)[0].clone();
+    let read = exam.ask(Outgoing::get_json(&url).header("Origin", PAGE)).await;
+    let token = exam.ask(preflight(endpoint)).await;
     let good = is_readable(&read) && is_readable(&token) && token.status < 300;
     let seen = format!(
         "metadata allow-origin {:?}, token preflight {} allow-origin {:?}",
@@ -311,128 +347,151 @@ async fn reach(
         token.status_text(),
         token.header("Access-Control-Allow-Origin")
     );
-    doctor.should(CORS, good, seen);
-    let Some(url) = document["jwks_uri"].as_str() else {
-        doctor.skip(&[JWKS], "there is no jwks_uri; opaque tokens need none");
+    exam.report.should(CORS, good, seen);
+}
+
+async fn keys(
+    exam: &mut Exam,
+    server: &Server,
+) {
+    let Some(url) = server.endpoint("jwks_uri") else {
+        exam.report.skip(&[JWKS], "there is no jwks_uri; opaque tokens need none");
         return;
     };
-    let reply = doctor.get(url).await;
+    let reply = exam.get(url).await;
     let keys = reply.json()["keys"].as_array().cloned().unwrap_or_default();
     let good = |key: &Value| key["kid"].is_string() && key["d"].is_null() && key["k"].is_null();
     let seen = format!("{}, {} keys", reply.status_text(), keys.len());
-    doctor.must(JWKS, !keys.is_empty() && keys.iter().all(good), seen);
+    exam.report.must(JWKS, !keys.is_empty() && keys.iter().all(good), seen);
 }
 
 /// What the server does with clients, good and bad.
 async fn clients(
-    doctor: &mut Doctor,
-    issuer: &Issuer,
+    exam: &mut Exam,
+    known: &Known,
+    server: &Server,
 ) {
-    let Some(endpoint) = issuer.text("registration_endpoint").map(str::to_owned) else {
-        doctor.skip(
-            &REGISTERED,
-            "there is no registration_endpoint to try it with",
-        );
+    let Some(endpoint) = server.endpoint("registration_endpoint") else {
+        let why = "there is no registration_endpoint to try it with";
+        exam.report.skip(&REGISTERED, why);
         return;
     };
-    let reply = doctor
-        .ask(&Outgoing::json(&endpoint, &register::metadata(REDIRECT)))
-        .await;
+    let good = register::metadata(REDIRECT);
+    let reply = exam.ask(Outgoing::json(endpoint, &good)).await;
+    let Some(id) = registered(exam, known, &reply) else {
+        let why = mcp::problem(&reply).unwrap_or_default();
+        let seen = format!("{} {why}", reply.status_text());
+        exam.report.must(REGISTER, false, seen);
+        exam.report.skip(&REGISTERED[1..], "no client could be registered");
+        return;
+    };
+    exam.report.must(REGISTER, true, reply.status_text());
     let body = reply.json();
-    let Some(id) = body["client_id"].as_str().filter(|_| reply.status == 201) else {
-        let why = crate::mcp::problem(&reply).unwrap_or_default();
-        doctor.must(REGISTER, false, format!("{} {why}", reply.status_text()));
-        doctor.skip(&REGISTERED[1..], "no client could be registered");
-        return;
-    };
-    doctor.must(REGISTER, true, reply.status_text());
     let (secret, null) = (body["client_secret"].is_string(), null_in(&body));
     let seen = format!("client_secret given: {secret}, null member: {null:?}");
-    doctor.must(NO_SECRET, !secret && null.is_none(), seen);
+    exam.report.must(NO_SECRET, !secret && null.is_none(), seen);
     let evil = register::metadata("javascript:alert(1)//");
-    let reply = doctor.ask(&Outgoing::json(&endpoint, &evil)).await;
+    let reply = exam.ask(Outgoing::json(endpoint, &evil)).await;
+    let _ = registered(exam, known, &reply);
     let seen = format!("javascript: was answered {}", reply.status_text());
-    doctor.must(DANGEROUS, (400..500).contains(&reply.status), seen);
-    requests(doctor, issuer, id).await;
+    let refused = (400..500).contains(&reply.status);
+    exam.report.must(DANGEROUS, refused, seen);
+    redirects(exam, server, &id).await;
+    wrong_code(exam, server, &id).await;
+}
+
+/// The id of a client that was registered, which is to be taken back in the end.
+fn registered(
+    exam: &mut Exam,
+    known: &Known,
+    reply: &Reply,
+) -> Option<String> {
+    let body = reply.json();
+    if reply.status != 201 {
+        return None;
+    }
+    let id = body["client_id"].as_str()?;
+    let registration = match &known.issuer {
+        Some(issuer) => Registration::read(issuer, &body),
+        None => Registration::Lasting,
+    };
+    exam.registered.push((id.to_owned(), registration));
+    Some(id.to_owned())
 }
 
 /// Authorization requests as a browser would bring them.
-async fn requests(
-    doctor: &mut Doctor,
-    issuer: &Issuer,
+async fn redirects(
+    exam: &mut Exam,
+    server: &Server,
     client_id: &str,
 ) {
+    let Some(endpoint) = server.endpoint("authorization_endpoint") else {
+        let why = "there is no authorization_endpoint to ask";
+        exam.report.skip(&[EXACT, PORT, PKCE], why);
+        return;
+    };
     let foreign = "https://attacker.example/callback";
-    let reply = doctor
-        .ask(&authorize(issuer, client_id, foreign, true))
-        .await;
+    let request = authorize(endpoint, client_id, foreign, true);
+    let reply = exam.ask(request).await;
     let location = reply.header("Location");
     let seen = format!("{} Location {location:?}", reply.status_text());
-    doctor.must(
-        EXACT,
-        !location.starts_with(foreign) && reply.status != 0,
-        seen,
-    );
+    let good = !location.starts_with(foreign) && reply.status != 0;
+    exam.report.must(EXACT, good, seen);
     let moved = "http://127.0.0.1:49152/callback";
-    let reply = doctor.ask(&authorize(issuer, client_id, moved, true)).await;
-    doctor.must(
-        PORT,
-        (200..400).contains(&reply.status),
-        format!("another port: {}", reply.status_text()),
-    );
-    let reply = doctor
-        .ask(&authorize(issuer, client_id, REDIRECT, false))
-        .await;
+    let reply = exam.ask(authorize(endpoint, client_id, moved, true)).await;
+    let seen = format!("another port: {}", reply.status_text());
+    exam.report.must(PORT, (200..400).contains(&reply.status), seen);
+    let request = authorize(endpoint, client_id, REDIRECT, false);
+    let reply = exam.ask(request).await;
     let location = reply.header("Location");
     let refused = reply.status >= 400 || location.contains("error=");
-    let seen = format!(
-        "without code_challenge: {} {location:?}",
-        reply.status_text()
-    );
-    doctor.must(PKCE, refused, seen);
+    let status = reply.status_text();
+    let seen = format!("without code_challenge: {status} {location:?}");
+    exam.report.must(PKCE, refused, seen);
+}
+
+async fn wrong_code(
+    exam: &mut Exam,
+    server: &Server,
+    client_id: &str,
+) {
+    let Some(endpoint) = server.endpoint("token_endpoint") else {
+        exam.report.skip(&[TOKEN_ERROR], "there is no token_endpoint to ask");
+        return;
+    };
+    let verifier = "a-verifier-that-belongs-to-no-code-0123456789";
     let parameters = [
         ("grant_type", "authorization_code"),
         ("code", "no-code-of-yours"),
         ("redirect_uri", REDIRECT),
-        (
-            "code_verifier",
-            "a-verifier-that-belongs-to-no-code-0123456789",
-        ),
+        ("code_verifier", verifier),
         ("client_id", client_id),
     ];
-    let endpoint = issuer.text("token_endpoint").unwrap_or_default();
-    let reply = doctor.ask(&Outgoing::form(endpoint, &parameters)).await;
+    let reply = exam.ask(Outgoing::form(endpoint, &parameters)).await;
     let error = reply.json()["error"].clone();
     let seen = format!("{} error {error}", reply.status_text());
-    doctor.must(
-        TOKEN_ERROR,
-        reply.status == 400 && error == json!("invalid_grant"),
-        seen,
-    );
+    let good = reply.status == 400 && error == json!("invalid_grant");
+    exam.report.must(TOKEN_ERROR, good, seen);
 }
 
 fn authorize(
-    issuer: &Issuer,
+    endpoint: &str,
     client_id: &str,
     redirect_uri: &str,
     pkce: bool,
 ) -> Outgoing {
-    let endpoint = issuer.text("authorization_endpoint").unwrap_or_default();
-    let Ok(mut url) = Url::parse(endpoint) else {
-        return Outgoing::get(endpoint);
-    };
-    url.query_pairs_mut()
-        .append_pair("response_type", "code")
-        .append_pair("client_id", client_id)
-        .append_pair("redirect_uri", redirect_uri)
-        .append_pair("state", "doctor");
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", redirect_uri),
+        ("state", "doctor"),
+    ];
     if pkce {
-        url.query_pairs_mut()
-            .append_pair(
-                "code_challenge",
-                "wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs",
-            )
-            .append_pair("code_challenge_method", "S256");
+        parameters.push(("code_challenge", CHALLENGE));
+        parameters.push(("code_challenge_method", "S256"));
     }
-    Outgoing::get(url)
+    match Url::parse_with_params(endpoint, &parameters) {
+        Ok(url) => Outgoing::get(url),
+        Err(_) => Outgoing::get(endpoint),
+    }
 }

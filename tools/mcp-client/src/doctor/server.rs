@@ -2,24 +2,33 @@
 
 use serde_json::Value;
 
-use super::Doctor;
-use super::Known;
-use super::PAGE;
-use super::Rule;
-use super::has;
-use super::is_readable;
-use super::null_in;
-use super::preflight;
-use super::rule;
 use crate::challenge::Challenge;
-use crate::discovery;
-use crate::discovery::strings;
+use crate::doctor::exam::Exam;
+use crate::doctor::exam::Known;
+use crate::doctor::exam::PAGE;
+use crate::doctor::exam::has;
+use crate::doctor::exam::is_readable;
+use crate::doctor::exam::null_in;
+use crate::doctor::exam::preflight;
+use crate::doctor::report::Rule;
+use crate::doctor::report::rule;
+use crate::gate::discovery;
+use crate::gate::discovery::strings;
 use crate::http::Outgoing;
 use crate::http::Reply;
+use crate::urls::covers;
+use crate::urls::is_safe;
+use crate::urls::is_same_origin;
 
 const ALL: &str = "all clients";
 const BROWSERS: &str = "browser clients: MCP Inspector (direct), web apps";
 
+const HTTPS: Rule = rule(
+    "auth.https",
+    "the endpoint is https, or on this machine",
+    "serve it over https, or bind it to 127.0.0.1",
+    "all clients: everybody on the way reads the token, so a careful client sends none",
+);
 const REQUIRED: Rule = rule(
     "auth.required",
     "a call without a token is answered 401",
@@ -147,72 +156,73 @@ const METADATA: [Rule; 8] = [
 ];
 
 /// All checks of this part.
-pub(super) async fn examine(
-    doctor: &mut Doctor,
+pub(crate) async fn examine(
+    exam: &mut Exam,
     known: &mut Known,
 ) {
-    stranger(doctor, known).await;
-    cors(doctor).await;
-    unknown_path(doctor).await;
-    documents(doctor, known).await;
+    let safe = is_safe(exam.url());
+    let seen = exam.url().to_owned();
+    exam.report.must(HTTPS, safe, seen);
+    stranger(exam, known).await;
+    cors(exam).await;
+    unknown_path(exam).await;
+    documents(exam, known).await;
 }
 
-async fn unknown_path(doctor: &mut Doctor) {
-    let unknown = format!("{}/.well-known/nothing-of-this-name", doctor.origin());
-    let reply = doctor.get(&unknown).await;
+async fn unknown_path(exam: &mut Exam) {
+    let unknown = format!("{}/.well-known/nothing-of-this-name", exam.origin());
+    let reply = exam.get(&unknown).await;
     let kind = reply.header("Content-Type");
     let good = reply.status == 404 && !kind.starts_with("text/html");
-    doctor.should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
+    exam.report.should(NOT_FOUND, good, format!("{} {kind:?}", reply.status_text()));
 }
 
 async fn stranger(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     known: &mut Known,
 ) {
-    let reply = doctor.ask(&doctor.discover(None)).await;
+    let reply = exam.ask(exam.discover(None)).await;
     known.protected = reply.status == 401;
     let seen = format!("POST without a token: {}", reply.status_text());
-    doctor.must(REQUIRED, known.protected, seen);
-    let url = doctor.url.clone();
-    let get = doctor
-        .ask(&Outgoing::get(&url).header("Accept", "text/event-stream"))
-        .await;
+    exam.report.must(REQUIRED, known.protected, seen);
+    let url = exam.url().to_owned();
+    let get = exam.ask(Outgoing::get(&url).header("Accept", "text/event-stream")).await;
     let seen = format!("GET without a token: {}", get.status_text());
-    doctor.must(ON_GET, get.status == 401, seen);
+    exam.report.must(ON_GET, get.status == 401, seen);
     let garbage = Outgoing::new(reqwest::Method::POST, &url)
         .header("Content-Type", "application/json")
         .body("{".to_owned());
-    let status = doctor.ask(&garbage).await;
+    let status = exam.ask(garbage).await;
     let seen = format!("a broken body without a token: {}", status.status_text());
-    doctor.should(BEFORE_BODY, status.status == 401, seen);
-    challenge(doctor, known, &reply);
+    exam.report.should(BEFORE_BODY, status.status == 401, seen);
+    challenge(exam, known, &reply);
 }
 
 fn challenge(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     known: &mut Known,
     reply: &Reply,
 ) {
     let header = reply.header("WWW-Authenticate");
     let challenge = Challenge::parse(&header);
-    doctor.must(
+    exam.report.must(
         CHALLENGE,
         challenge.is_some(),
         format!("WWW-Authenticate: {header:?}"),
     );
     let Some(challenge) = challenge else {
-        doctor.skip(&[NO_ERROR, SCOPE], "there is no challenge");
+        exam.report.skip(&[NO_ERROR, SCOPE], "there is no challenge");
         return;
     };
     let error = challenge.get("error").unwrap_or_default();
-    doctor.must(NO_ERROR, error.is_empty(), format!("error={error:?}"));
+    exam.report.must(NO_ERROR, error.is_empty(), format!("error={error:?}"));
     let scope = challenge.get("scope").unwrap_or_default();
-    doctor.should(SCOPE, !scope.is_empty(), format!("scope={scope:?}"));
+    exam.report.should(SCOPE, !scope.is_empty(), format!("scope={scope:?}"));
     known.challenge = challenge;
 }
 
-async fn cors(doctor: &mut Doctor) {
-    let reply = doctor.ask(&preflight(&doctor.url)).await;
+async fn cors(exam: &mut Exam) {
+    let reply = exam.ask(preflight(exam.url())).await;
     let methods = reply.header("Access-Control-Allow-Methods");
     let headers = reply.header("Access-Control-Allow-Headers");
     let good = (200..300).contains(&reply.status)
@@ -224,17 +234,15 @@ async fn cors(doctor: &mut Doctor) {
         reply.status_text(),
         reply.header("Access-Control-Allow-Origin")
     );
-    doctor.must(PREFLIGHT, good, seen);
-    let reply = doctor
-        .ask(&doctor.discover(None).header("Origin", PAGE))
-        .await;
+    exam.report.must(PREFLIGHT, good, seen);
+    let reply = exam.ask(exam.discover(None).header("Origin", PAGE)).await;
     let exposed = reply.header("Access-Control-Expose-Headers");
     let seen = format!(
         "{}, allow-origin {:?}, expose-headers {exposed:?}",
         reply.status_text(),
         reply.header("Access-Control-Allow-Origin")
     );
-    doctor.must(
+    exam.report.must(
         EXPOSED,
         is_readable(&reply) && has(&exposed, "WWW-Authenticate"),
         seen,
@@ -243,52 +251,81 @@ async fn cors(doctor: &mut Doctor) {
 
 /// A star does not stand for `authorization` (Fetch standard).
 fn headers_allowed(list: &str) -> bool {
-    let authorization = list
-        .split(',')
-        .any(|item| item.trim().eq_ignore_ascii_case("authorization"));
-    authorization
-        && ["content-type", "mcp-protocol-version"]
-            .iter()
-            .all(|name| has(list, name))
+    let authorization =
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case("authorization"));
+    authorization && ["content-type", "mcp-protocol-version"].iter().all(|name| has(list, name))
+}
+
+/// What the challenge says about the document.
+enum Named {
+    /// Nothing.
+    Nowhere,
+    /// On another origin: a client must not go there, and neither does the doctor.
+    Elsewhere(String),
+    Here(String, Reply),
+}
+
+impl Named {
+    async fn by(
+        exam: &mut Exam,
+        challenge: &Challenge,
+    ) -> Self {
+        let Some(url) = challenge.get("resource_metadata").map(str::to_owned) else {
+            return Self::Nowhere;
+        };
+        if !is_same_origin(exam.url(), &url) {
+            return Self::Elsewhere(url);
+        }
+        let reply = exam.get(&url).await;
+        Self::Here(url, reply)
+    }
+
+    fn seen(&self) -> String {
+        match self {
+            Self::Nowhere => "the challenge has no resource_metadata".to_owned(),
+            Self::Elsewhere(url) => {
+                format!("resource_metadata={url:?} is on another origin, so nobody fetches it")
+            }
+            Self::Here(url, reply) => {
+                format!("resource_metadata={url:?} {}", reply.status_text())
+            }
+        }
+    }
+
+    fn into_reply(self) -> Option<Reply> {
+        match self {
+            Self::Here(_, reply) => Some(reply),
+            _ => None,
+        }
+    }
 }
 
 async fn documents(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     known: &mut Known,
 ) {
-    let urls = discovery::resource_urls(&doctor.url);
-    let at_path = doctor.get(&urls[0]).await;
-    let named = known.challenge.get("resource_metadata").map(str::to_owned);
-    let by_challenge = match &named {
-        Some(url) => Some(doctor.get(url).await),
-        None => None,
-    };
+    let urls = discovery::resource_urls(exam.url());
+    let at_path = exam.get(&urls[0]).await;
     let seen = format!("{}: {}", urls[0], at_path.status_text());
-    doctor.must(AT_PATH, is_document(&at_path), seen);
+    exam.report.must(AT_PATH, is_document(&at_path), seen);
+    let named = Named::by(exam, &known.challenge).await;
+    let seen = named.seen();
+    let by_challenge = named.into_reply();
     let good = by_challenge.as_ref().is_some_and(is_document);
-    let status = by_challenge
-        .as_ref()
-        .map(Reply::status_text)
-        .unwrap_or_default();
-    doctor.must(
-        METADATA_URL,
-        good,
-        format!("resource_metadata={named:?} {status}"),
-    );
-    let root = doctor.get(urls.last().unwrap_or(&urls[0])).await;
+    exam.report.must(METADATA_URL, good, seen);
+    let root = exam.get(urls.last().unwrap_or(&urls[0])).await;
     let all = [by_challenge, Some(at_path), Some(root.clone())];
     let Some(document) = all.into_iter().flatten().find(is_document) else {
-        doctor.skip(&METADATA, "there is no resource metadata to look at");
+        exam.report.skip(&METADATA, "there is no resource metadata to look at");
         return;
     };
     let document = document.json();
     let same = root.json() == document;
-    doctor.should(
-        AT_ROOT,
-        same,
-        format!("{}, same document: {same}", root.status_text()),
-    );
-    content(doctor, &document).await;
+    let seen = format!("{}, same document: {same}", root.status_text());
+    exam.report.should(AT_ROOT, same, seen);
+    resource(exam, &document);
+    content(exam, &document);
+    readable(exam).await;
     known.metadata = Some(document);
 }
 
@@ -296,44 +333,45 @@ fn is_document(reply: &Reply) -> bool {
     reply.status == 200 && reply.json()["resource"].is_string()
 }
 
-async fn content(
-    doctor: &mut Doctor,
+fn resource(
+    exam: &mut Exam,
     document: &Value,
 ) {
     let resource = document["resource"].as_str().unwrap_or_default();
-    let seen = format!("resource {resource:?}, URL {:?}", doctor.url);
-    if discovery::covers(resource, &doctor.url) {
-        doctor.should(RESOURCE, resource == doctor.url, seen);
+    let seen = format!("resource {resource:?}, URL {:?}", exam.url());
+    if covers(resource, exam.url()) {
+        let same = resource == exam.url();
+        exam.report.should(RESOURCE, same, seen);
     } else {
-        doctor.must(RESOURCE, false, seen);
+        exam.report.must(RESOURCE, false, seen);
     }
     let plain = !resource.ends_with('/') && !resource.contains(['?', '#']);
-    doctor.must(SLASH, plain, format!("resource {resource:?}"));
+    exam.report.must(SLASH, plain, format!("resource {resource:?}"));
+}
+
+fn content(
+    exam: &mut Exam,
+    document: &Value,
+) {
+    let report = &mut exam.report;
     let issuers = strings(&document["authorization_servers"]);
-    let good = issuers
-        .first()
-        .is_some_and(|issuer| crate::http::is_safe(issuer));
-    doctor.must(SERVERS, good, format!("authorization_servers {issuers:?}"));
+    let good = issuers.first().is_some_and(|issuer| is_safe(issuer));
+    report.must(SERVERS, good, format!("authorization_servers {issuers:?}"));
     let scopes = strings(&document["scopes_supported"]);
     let offline = scopes.iter().any(|scope| scope == "offline_access");
-    doctor.should(OFFLINE, !offline, format!("scopes_supported {scopes:?}"));
+    report.should(OFFLINE, !offline, format!("scopes_supported {scopes:?}"));
     let methods = &document["bearer_methods_supported"];
     let good = methods.is_null() || strings(methods).iter().any(|method| method == "header");
-    doctor.must(HEADER, good, format!("bearer_methods_supported {methods}"));
+    report.must(HEADER, good, format!("bearer_methods_supported {methods}"));
     let null = null_in(document);
-    doctor.must(
-        NULLS,
-        null.is_none(),
-        format!("null at {}", null.unwrap_or_default()),
-    );
-    let url = discovery::resource_urls(&doctor.url)[0].clone();
-    let reply = doctor
-        .ask(&Outgoing::get_json(&url).header("Origin", PAGE))
-        .await;
+    let seen = format!("null at {}", null.clone().unwrap_or_default());
+    report.must(NULLS, null.is_none(), seen);
+}
+
+async fn readable(exam: &mut Exam) {
+    let url = discovery::resource_urls(exam.url())[0].clone();
+    let reply = exam.ask(Outgoing::get_json(&url).header("Origin", PAGE)).await;
     let origin = reply.header("Access-Control-Allow-Origin");
-    doctor.must(
-        METADATA_CORS,
-        is_readable(&reply),
-        format!("allow-origin {origin:?}"),
-    );
+    let seen = format!("allow-origin {origin:?}");
+    exam.report.must(METADATA_CORS, is_readable(&reply), seen);
 }

@@ -1,71 +1,39 @@
-//! With a token: what is in it, what the server takes and refuses, both eras, refresh, step-up.
+//! With a token: what is in it, what the server takes and refuses, both eras, foreign pages.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use anyhow::Result;
+use reqwest::Method;
 use serde_json::Value;
-use serde_json::json;
+use url::Url;
 
-use super::Doctor;
-use super::Known;
-use super::Outcome;
-use super::Rule;
-use super::null_in;
-use super::rule;
 use crate::challenge::Challenge;
-use crate::challenge::words;
-use crate::discovery::strings;
-use crate::http::Outgoing;
-use crate::http::Reply;
-use crate::http::is_loopback;
-use crate::jwt;
-use crate::login::Grant;
-use crate::login::Login;
-use crate::login::Way;
+use crate::doctor::exam::Exam;
+use crate::doctor::exam::Known;
+use crate::doctor::exam::null_in;
+use crate::doctor::login;
+use crate::doctor::login::Stay;
+use crate::doctor::report::Outcome;
+use crate::doctor::report::Rule;
+use crate::doctor::report::rule;
+use crate::gate::discovery;
+use crate::gate::discovery::Way;
+use crate::gate::discovery::strings;
+use crate::gate::jwt;
+use crate::gate::jwt::Inside;
+use crate::gate::pass::GivenToken;
+use crate::gate::pass::Pass;
+use crate::gate::secret::Secret;
 use crate::mcp;
-use crate::mcp::Endpoint;
-use crate::walk::union;
+use crate::recorder::FailedCheck;
+use crate::urls::is_loopback;
 
 const USERS: &str = "users, whose tokens can be abused";
 const ALL: &str = "all clients";
 
-/// Longer-lived access tokens are worth a warning, in seconds.
-const LONG: u64 = 3600;
-
-const LOGIN: Rule = rule(
-    "login.works",
-    "a user can log in, and the client's own checks pass",
-    "run `walk` to see at which exchange it ends",
-    ALL,
-);
-const LIFETIME: Rule = rule(
-    "token.lifetime",
-    "expires_in is there and at most an hour",
-    "issue short-lived access tokens, and a refresh token with them",
-    "clients without it cannot refresh in time; a leaked token works for long",
-);
 const SCOPE: Rule = rule(
     "token.scope",
     "the token says its scope",
     "put scope into the token (RFC 9068) and into the token response",
     "servers that decide by scope; clients that need to know what they got",
-);
-const REFRESH: Rule = rule(
-    "refresh.works",
-    "the refresh token gives a new access token",
-    "issue refresh tokens, and accept them without a repeated scope",
-    "users: they log in again whenever the access token expires",
-);
-const ROTATES: Rule = rule(
-    "refresh.rotates",
-    "refreshing replaces the refresh token of a public client",
-    "rotate refresh tokens (OAuth 2.1 section 4.3.1)",
-    USERS,
-);
-const STEP_UP: Rule = rule(
-    "stepup.challenge",
-    "too little scope is answered 403 insufficient_scope with the scopes that are needed",
-    "answer 403 with WWW-Authenticate: Bearer error=\"insufficient_scope\", scope=\"..\", resource_metadata=\"..\"",
-    "clients that step up: without it they fail, or log in again in a loop",
 );
 const TYP: Rule = rule(
     "token.typ",
@@ -164,266 +132,208 @@ const HOST: Rule = rule(
     "users of servers on their own machine",
 );
 
-const WITH_LOGIN: [Rule; 5] = [LOGIN, LIFETIME, REFRESH, ROTATES, STEP_UP];
 const IN_JWT: [Rule; 6] = [SCOPE, TYP, AUD, ISS, UNSIGNED, TAMPERED];
+/// The checks that need a token in any case.
 const WITH_TOKEN: [Rule; 3] = [WRONG_AUD, GARBAGE, IN_QUERY];
+/// The checks that need a token where the server wants one.
+const INSIDE: [Rule; 8] = [
+    ACCEPTED,
+    MODERN,
+    HANDSHAKE,
+    VERSION,
+    RESULT_NULLS,
+    ORIGIN,
+    ORIGIN_PREFIX,
+    HOST,
+];
 
-/// All checks of this part.
-pub(super) async fn examine(
-    doctor: &mut Doctor,
+/// What the checks go on with.
+struct Admission {
+    pass: Option<Pass>,
+    stay: Option<Stay>,
+    /// Why there is no token, for the checks that need one.
+    why_not: String,
+    /// Whether the server passed the client's own checks.
+    checked: bool,
+}
+
+impl Admission {
+    fn none(why_not: String) -> Self {
+        Self {
+            pass: None,
+            stay: None,
+            why_not,
+            checked: false,
+        }
+    }
+}
+
+/// All checks of this part. What is to be taken back comes back.
+pub(crate) async fn examine(
+    exam: &mut Exam,
     known: &Known,
-) {
-    let token = match (doctor.token.clone(), doctor.how.user.is_some()) {
-        (Some(token), _) => {
-            doctor.skip(
-                &WITH_LOGIN,
-                "a token was given, so nobody logged in (--as logs in)",
-            );
-            Some(token)
+) -> Option<Stay> {
+    let admission = admit(exam, known).await;
+    let pass = admission.pass.as_ref();
+    if known.protected && pass.is_none() {
+        for rules in [&IN_JWT[..], &WITH_TOKEN, &INSIDE] {
+            exam.report.skip(rules, &admission.why_not);
         }
-        (None, true) => log_in(doctor, known).await,
-        (None, false) => {
-            doctor.skip(
-                &WITH_LOGIN,
-                "nobody logged in (--as user:password, or --token)",
-            );
-            None
-        }
-    };
-    if known.protected && token.is_none() {
-        let rest = [
-            ACCEPTED,
-            MODERN,
-            HANDSHAKE,
-            VERSION,
-            RESULT_NULLS,
-            ORIGIN,
-            ORIGIN_PREFIX,
-            HOST,
-        ];
-        let why = "there is no token (--as user:password, or --token)";
-        for rules in [&IN_JWT[..], &WITH_TOKEN, &rest] {
-            doctor.skip(rules, why);
-        }
-        return;
+        return admission.stay;
     }
-    if let Some(token) = &token {
-        let reply = doctor.ask(&doctor.discover(Some(token))).await;
-        let good = !matches!(reply.status, 0 | 401 | 403 | 503);
-        let why = mcp::problem(&reply).unwrap_or_default();
-        doctor.must(ACCEPTED, good, format!("{} {why}", reply.status_text()));
-        inside(doctor, known, token);
-    } else {
-        doctor.skip(&[ACCEPTED], "the server asks for no token");
-        doctor.skip(&IN_JWT[..4], "there is no token");
+    match pass {
+        Some(pass) => accepted(exam, known, pass).await,
+        None => {
+            exam.report.skip(&[ACCEPTED], "the server asks for no token");
+            exam.report.skip(&IN_JWT[..4], "there is no token");
+        }
     }
-    eras(doctor, token.as_deref()).await;
-    pages(doctor, token.as_deref()).await;
-    forgeries(doctor, known, token.as_deref()).await;
+    eras(exam, pass).await;
+    pages(exam, pass).await;
+    match pass {
+        Some(pass) if known.protected => refusals(exam, known, pass, &admission).await,
+        _ => {
+            let why = "the server asks for no token";
+            exam.report.skip(&WITH_TOKEN, why);
+            exam.report.skip(&IN_JWT[4..], why);
+        }
+    }
+    admission.stay
 }
 
-/// Logs in as clients do, and looks at what comes of it.
-async fn log_in(
-    doctor: &mut Doctor,
+/// A token for the checks, where the server may have one: it passed the checks that `walk` makes.
+async fn admit(
+    exam: &mut Exam,
     known: &Known,
-) -> Option<String> {
-    let (Some(issuer), Some(document)) = (&known.issuer, &known.metadata) else {
-        doctor.must(
-            LOGIN,
-            false,
-            "no authorization server is known to log in at",
-        );
-        doctor.skip(&WITH_LOGIN[1..], "nobody could log in");
-        return None;
+) -> Admission {
+    if exam.given.own.is_none() && exam.how.user.is_none() {
+        let why = "nobody logged in (--as user:password, or --token)";
+        exam.report.skip(&login::CHECKS, why);
+        return Admission::none(why.to_owned());
+    }
+    let server = exam.server.clone();
+    let preset = exam.how.issuer.clone();
+    let challenge = &known.challenge;
+    let way = discovery::find_way(&mut exam.http, &server, challenge, preset.as_deref()).await;
+    match exam.given.own.clone() {
+        Some(token) => by_token(exam, known, &token, way),
+        None => by_login(exam, way).await,
+    }
+}
+
+/// A token of the user's goes to a server without metadata as well, but to none whose metadata is
+/// wrong.
+fn by_token(
+    exam: &mut Exam,
+    known: &Known,
+    token: &GivenToken,
+    way: Result<Way>,
+) -> Admission {
+    let why = "a token was given, so nobody logged in (--as logs in)";
+    exam.report.skip(&login::CHECKS, why);
+    let checked = way.is_ok();
+    let named = known.challenge.get("resource_metadata").is_some();
+    let pass = match way {
+        Err(error) if known.metadata.is_some() || named => Err(error),
+        _ => Pass::by_user(&exam.server, token),
     };
-    let scopes = match known.challenge.scopes() {
-        none if none.is_empty() => strings(&document["scopes_supported"]),
-        scopes => scopes,
-    };
-    let way = Way {
-        issuer: issuer.clone(),
-        resource: document["resource"].as_str().unwrap_or_default().to_owned(),
-        scopes: scopes.clone(),
-    };
-    match attempt(doctor, way, &scopes).await {
+    match pass {
+        Err(error) => Admission::none(stays_here(&error)),
+        Ok(pass) => Admission {
+            pass: Some(pass),
+            checked,
+            ..Admission::none(String::new())
+        },
+    }
+}
+
+async fn by_login(
+    exam: &mut Exam,
+    way: Result<Way>,
+) -> Admission {
+    match way {
         Err(error) => {
-            doctor.must(LOGIN, false, format!("{error:#}"));
-            doctor.skip(&WITH_LOGIN[1..], "nobody could log in");
-            None
+            let why = stays_here(&error);
+            exam.report.skip(&login::CHECKS, &why);
+            Admission::none("there is no token: see login.works".to_owned())
         }
-        Ok((mut login, grant)) => {
-            doctor.must(LOGIN, true, "logged in");
-            lifetime(doctor, &grant);
-            step_up(doctor, &mut login, &scopes).await;
-            let newer = refresh(doctor, &login, &grant).await;
-            Some(newer.unwrap_or(grant.access_token))
+        Ok(way) => {
+            let (pass, stay) = login::examine(exam, way).await;
+            Admission {
+                pass,
+                stay,
+                why_not: "nobody could log in".to_owned(),
+                checked: true,
+            }
         }
     }
 }
 
-async fn attempt(
-    doctor: &mut Doctor,
-    way: Way,
-    scopes: &[String],
-) -> anyhow::Result<(Login, Grant)> {
-    // The client's checks of the metadata were made as checks of their own before.
-    let how = doctor.how.clone();
-    let mut login = Login::prepare(&mut doctor.http, &how, way).await?;
-    let grant = login.authorize(&mut doctor.http, scopes).await?;
-    Ok((login, grant))
-}
-
-fn lifetime(
-    doctor: &mut Doctor,
-    grant: &Grant,
-) {
-    let seen = format!("expires_in {:?}", grant.expires_in);
-    doctor.should(
-        LIFETIME,
-        grant.expires_in.is_some_and(|seconds| seconds <= LONG),
-        seen,
-    );
-}
-
-async fn refresh(
-    doctor: &mut Doctor,
-    login: &Login,
-    grant: &Grant,
-) -> Option<String> {
-    let Some(token) = &grant.refresh_token else {
-        doctor.should(REFRESH, false, "no refresh token was issued");
-        doctor.skip(&[ROTATES], "there is no refresh token");
-        return None;
-    };
-    match login.refresh(&mut doctor.http, token, &grant.scopes).await {
-        Err(error) => {
-            doctor.must(REFRESH, false, format!("{error:#}"));
-            doctor.skip(&[ROTATES], "refreshing failed");
-            None
-        }
-        Ok(newer) => {
-            doctor.must(REFRESH, true, "a new access token");
-            let rotated = newer
-                .refresh_token
-                .as_ref()
-                .is_some_and(|newer| newer != token);
-            doctor.should(
-                ROTATES,
-                rotated,
-                format!("another refresh token: {rotated}"),
-            );
-            Some(newer.access_token)
-        }
+/// Why the server gets no credential.
+fn stays_here(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<FailedCheck>() {
+        Some(check) => format!(
+            "no password and no token goes there, because this is not so: {}",
+            check.0
+        ),
+        None => format!("no password and no token goes there: {error:#}"),
     }
 }
 
-/// Logs in with one scope only, and calls a harmless tool that does not exist for anybody without
-/// a further scope.
-async fn step_up(
-    doctor: &mut Doctor,
-    login: &mut Login,
-    scopes: &[String],
+async fn accepted(
+    exam: &mut Exam,
+    known: &Known,
+    pass: &Pass,
 ) {
-    let Some(first) = scopes.first().filter(|_| scopes.len() > 1).cloned() else {
-        doctor.skip(&[STEP_UP], "the server names fewer than two scopes");
-        return;
-    };
-    let grant = match login
-        .authorize(&mut doctor.http, std::slice::from_ref(&first))
-        .await
-    {
-        Ok(grant) => grant,
-        Err(error) => {
-            return doctor.skip(
-                &[STEP_UP],
-                &format!("no token for {first} alone: {error:#}"),
-            );
-        }
-    };
-    let mut endpoint = Endpoint::new(&doctor.url, Some(grant.access_token));
-    let list = doctor.ask(&endpoint.request("tools/list", json!({}))).await;
-    let list = list.json();
-    let tools = list["result"]["tools"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let Some((name, arguments)) = crate::walk::harmless(&tools) else {
-        doctor.skip(&[STEP_UP], "no tool is known to be harmless");
-        return;
-    };
-    let params = json!({"name": name, "arguments": arguments});
-    let reply = doctor.ask(&endpoint.request("tools/call", params)).await;
-    judge_step_up(doctor, &reply, &first);
-}
-
-fn judge_step_up(
-    doctor: &mut Doctor,
-    reply: &Reply,
-    had: &str,
-) {
-    let header = reply.header("WWW-Authenticate");
-    let challenge = Challenge::parse(&header).unwrap_or_default();
-    let named = challenge.scopes();
-    let seen = format!(
-        "with {had} only: {} WWW-Authenticate: {header:?}",
-        reply.status_text()
-    );
-    let refused = reply.status >= 400 || mcp::problem(reply).is_some();
-    if !refused {
-        doctor.skip(
-            &[STEP_UP],
-            "one scope is enough for everything that was tried",
-        );
-        return;
-    }
-    let more = union(&words(had), &named).len() > 1;
-    let good = reply.status == 403 && challenge.wants_step_up() && more;
-    doctor.must(STEP_UP, good, seen);
+    let reply = exam.ask(exam.discover(Some(pass))).await;
+    let good = !matches!(reply.status, 0 | 401 | 403 | 503);
+    let why = mcp::problem(&reply).unwrap_or_default();
+    let seen = format!("{} {why}", reply.status_text());
+    exam.report.must(ACCEPTED, good, seen);
+    inside(exam, known, pass.token());
 }
 
 /// What a JWT says. Opaque tokens are fine, and tell nothing.
 fn inside(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     known: &Known,
-    token: &str,
+    token: &Secret,
 ) {
-    let Some((header, claims)) = jwt::decode(token) else {
-        doctor.skip(&IN_JWT[..4], "the token is opaque");
+    let Some(inside) = jwt::decode(token) else {
+        exam.report.skip(&IN_JWT[..4], "the token is opaque");
         return;
     };
-    let scope = ["scope", "scp", "scopes"]
-        .iter()
-        .find(|name| !claims[**name].is_null());
-    doctor.should(SCOPE, scope.is_some(), format!("scope {}", claims["scope"]));
-    let typ = header["typ"]
-        .as_str()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let good = matches!(typ.as_str(), "at+jwt" | "application/at+jwt");
-    doctor.should(TYP, good, format!("typ {typ:?}"));
-    doctor.must(
-        AUD,
-        names(&claims["aud"], &resource(doctor, known)),
-        format!("aud {}", claims["aud"]),
+    let Inside {
+        header,
+        claims,
+    } = inside;
+    let scope = ["scope", "scp", "scopes"].iter().find(|name| !claims[**name].is_null());
+    let seen = format!("scope {}", claims["scope"]);
+    exam.report.should(SCOPE, scope.is_some(), seen);
+    let typ = header["typ"].as_str().unwrap_or_default();
+    let good = matches!(
+        typ.to_ascii_lowercase().as_str(),
+        "at+jwt" | "application/at+jwt"
     );
+    exam.report.should(TYP, good, format!("typ {typ:?}"));
+    let good = names(&claims["aud"], &resource(exam, known));
+    exam.report.must(AUD, good, format!("aud {}", claims["aud"]));
     match &known.issuer {
         Some(issuer) => {
-            let seen = format!("iss {}, issuer {:?}", claims["iss"], issuer.issuer);
-            doctor.must(ISS, claims["iss"] == issuer.issuer, seen);
+            let seen = format!("iss {}, issuer {:?}", claims["iss"], issuer.name());
+            exam.report.must(ISS, claims["iss"] == issuer.name(), seen);
         }
-        None => doctor.skip(&[ISS], "the issuer is not known"),
+        None => exam.report.skip(&[ISS], "the issuer is not known"),
     }
 }
 
 fn resource(
-    doctor: &Doctor,
+    exam: &Exam,
     known: &Known,
 ) -> String {
-    let named = known
-        .metadata
-        .as_ref()
-        .and_then(|document| document["resource"].as_str());
-    named.unwrap_or(&doctor.url).to_owned()
+    let document = known.metadata.as_ref();
+    let named = document.and_then(|document| document["resource"].as_str());
+    named.unwrap_or(exam.url()).to_owned()
 }
 
 fn names(
@@ -434,161 +344,156 @@ fn names(
 }
 
 async fn eras(
-    doctor: &mut Doctor,
-    token: Option<&str>,
+    exam: &mut Exam,
+    pass: Option<&Pass>,
 ) {
-    let modern = doctor.ask(&doctor.discover(token)).await;
+    let modern = exam.ask(exam.discover(pass)).await;
     let seen = format!("server/discover: {}", modern.status_text());
     let is_modern = mcp::is_modern(&modern) && modern.status == 200;
-    doctor.should(MODERN, is_modern, seen);
-    let mut endpoint = Endpoint::new(&doctor.url, token.map(str::to_owned));
-    let greeting = doctor.ask(&endpoint.initialize()).await;
+    exam.report.should(MODERN, is_modern, seen);
+    let greeting = exam.ask(exam.endpoint(pass).initialize()).await;
     let version = greeting.json()["result"]["protocolVersion"].clone();
-    let seen = format!(
-        "initialize: {} protocolVersion {version}",
-        greeting.status_text()
-    );
-    doctor.should(HANDSHAKE, version.is_string(), seen);
+    let status = greeting.status_text();
+    let seen = format!("initialize: {status} protocolVersion {version}");
+    exam.report.should(HANDSHAKE, version.is_string(), seen);
     if is_modern {
-        let mut odd = doctor.discover(token);
-        for (name, value) in &mut odd.headers {
-            if name == "MCP-Protocol-Version" {
-                *value = "2099-01-01".to_owned();
-            }
-        }
-        odd.body = odd.body.map(|body| body.replace(mcp::MODERN, "2099-01-01"));
-        let reply = doctor.ask(&odd).await;
-        let error = reply.json()["error"].clone();
-        let good =
-            reply.status == 400 && error["code"] == -32022 && error["data"]["supported"].is_array();
-        doctor.should(
-            VERSION,
-            good,
-            format!("{} code {}", reply.status_text(), error["code"]),
-        );
+        unknown_version(exam, pass).await;
     } else {
-        doctor.skip(&[VERSION], "the server does not speak 2026-07-28");
+        exam.report.skip(&[VERSION], "the server does not speak 2026-07-28");
     }
-    let null = null_in(&modern.json()["result"]).filter(|rest| !rest.is_empty());
-    let null = null.or_else(|| null_in(&greeting.json()["result"]).filter(|rest| !rest.is_empty()));
-    doctor.must(
-        RESULT_NULLS,
-        null.is_none(),
-        format!("null at {}", null.unwrap_or_default()),
-    );
+    let results = [modern.json(), greeting.json()];
+    let nulls = results.iter().map(|json| null_in(&json["result"]));
+    let null = nulls.flatten().find(|rest| !rest.is_empty());
+    let seen = format!("null at {}", null.clone().unwrap_or_default());
+    exam.report.must(RESULT_NULLS, null.is_none(), seen);
+}
+
+async fn unknown_version(
+    exam: &mut Exam,
+    pass: Option<&Pass>,
+) {
+    let odd = exam.discover(pass).replaced(mcp::MODERN, "2099-01-01");
+    let reply = exam.ask(odd).await;
+    let error = reply.json()["error"].clone();
+    let good =
+        reply.status == 400 && error["code"] == -32022 && error["data"]["supported"].is_array();
+    let seen = format!("{} code {}", reply.status_text(), error["code"]);
+    exam.report.should(VERSION, good, seen);
 }
 
 /// What web pages of others can do. On this machine that is an attack, elsewhere a matter of taste.
 async fn pages(
-    doctor: &mut Doctor,
-    token: Option<&str>,
+    exam: &mut Exam,
+    pass: Option<&Pass>,
 ) {
-    let local = url::Url::parse(&doctor.url).is_ok_and(|url| is_loopback(&url));
+    let local = Url::parse(exam.url()).is_ok_and(|url| is_loopback(&url));
     let origins = [
         (ORIGIN, "https://attacker.example"),
         (ORIGIN_PREFIX, "http://localhost.attacker.example"),
     ];
     for (rule, origin) in origins {
-        let reply = doctor
-            .ask(&doctor.discover(token).header("Origin", origin))
-            .await;
+        let reply = exam.ask(exam.discover(pass).header("Origin", origin)).await;
         let outcome = match (reply.status == 403, local) {
             (true, _) => Outcome::Pass,
             (false, true) => Outcome::Fail,
             (false, false) => Outcome::Warn,
         };
-        doctor.find(
-            rule,
-            outcome,
-            format!("Origin {origin}: {}", reply.status_text()),
-        );
+        let seen = format!("Origin {origin}: {}", reply.status_text());
+        exam.report.find(rule, outcome, seen);
     }
     if !local {
-        doctor.skip(&[HOST], "the server is not on this machine");
+        exam.report.skip(&[HOST], "the server is not on this machine");
         return;
     }
-    let request = doctor.discover(token).header("Host", "attacker.example");
-    let reply = doctor.ask(&request).await;
+    let request = exam.discover(pass).header("Host", "attacker.example");
+    let reply = exam.ask(request).await;
     let good = matches!(reply.status, 400 | 403 | 421);
-    doctor.must(
-        HOST,
-        good,
-        format!("Host attacker.example: {}", reply.status_text()),
-    );
+    let seen = format!("Host attacker.example: {}", reply.status_text());
+    exam.report.must(HOST, good, seen);
 }
 
-async fn forgeries(
-    doctor: &mut Doctor,
+/// What the server must refuse. The token in the query comes last: after it the token is spent.
+async fn refusals(
+    exam: &mut Exam,
     known: &Known,
-    token: Option<&str>,
+    pass: &Pass,
+    admission: &Admission,
 ) {
-    let Some(token) = token.filter(|_| known.protected) else {
-        doctor.skip(&WITH_TOKEN, "the server asks for no token");
-        doctor.skip(&IN_JWT[4..], "the server asks for no token");
-        return;
-    };
-    audience(doctor, known, token).await;
-    let reply = doctor.ask(&doctor.discover(Some("not-a-token"))).await;
-    let challenge = Challenge::parse(&reply.header("WWW-Authenticate")).unwrap_or_default();
-    let error = challenge.get("error").unwrap_or_default();
-    let seen = format!("{} error={error:?}", reply.status_text());
-    doctor.must(
-        GARBAGE,
-        reply.status == 401 && error == "invalid_token",
-        seen,
-    );
-    let mut request: Outgoing = doctor.discover(None);
-    request.url = format!("{}?access_token={token}", request.url);
-    let reply = doctor.ask(&request).await;
-    doctor.must(IN_QUERY, reply.status == 401, reply.status_text());
-    match forge(token) {
-        None => doctor.skip(&IN_JWT[4..], "the token is opaque"),
-        Some((unsigned, tampered)) => {
-            for (rule, token) in [(UNSIGNED, unsigned), (TAMPERED, tampered)] {
-                let reply = doctor.ask(&doctor.discover(Some(&token))).await;
-                doctor.must(rule, reply.status == 401, reply.status_text());
+    audience(exam, known, pass, admission.checked).await;
+    garbage(exam, pass).await;
+    match jwt::forge(pass.token()) {
+        None => exam.report.skip(&IN_JWT[4..], "the token is opaque"),
+        Some(forged) => {
+            for (rule, token) in [(UNSIGNED, forged.unsigned), (TAMPERED, forged.tampered)] {
+                let reply = exam.ask(exam.discover(Some(&pass.swapped(token)))).await;
+                exam.report.must(rule, reply.status == 401, reply.status_text());
             }
         }
     }
+    query(exam, pass, admission.stay.as_ref()).await;
+}
+
+async fn garbage(
+    exam: &mut Exam,
+    pass: &Pass,
+) {
+    let garbage = pass.swapped(Secret::new("not-a-token"));
+    let reply = exam.ask(exam.discover(Some(&garbage))).await;
+    let challenge = Challenge::parse(&reply.header("WWW-Authenticate")).unwrap_or_default();
+    let error = challenge.get("error").unwrap_or_default();
+    let seen = format!("{} error={error:?}", reply.status_text());
+    let good = reply.status == 401 && error == "invalid_token";
+    exam.report.must(GARBAGE, good, seen);
 }
 
 /// Needs a token of the same issuer for another server: either one was given, or the token in use
-/// is such a one.
+/// is such a one. That token opens the other server, so only a checked server may see it.
 async fn audience(
-    doctor: &mut Doctor,
+    exam: &mut Exam,
     known: &Known,
-    token: &str,
+    pass: &Pass,
+    checked: bool,
 ) {
-    if let Some(foreign) = doctor.foreign.clone() {
-        let reply = doctor.ask(&doctor.discover(Some(&foreign))).await;
-        doctor.must(WRONG_AUD, reply.status == 401, reply.status_text());
+    if let Some(foreign) = exam.given.foreign.clone() {
+        if !checked {
+            let why = "the server did not pass the client's checks, so it gets no token of others";
+            exam.report.skip(&[WRONG_AUD], why);
+            return;
+        }
+        let reply = exam.ask(exam.discover(Some(&pass.swapped(foreign)))).await;
+        exam.report.must(WRONG_AUD, reply.status == 401, reply.status_text());
         return;
     }
-    let aud = jwt::decode(token).map(|(_, claims)| claims["aud"].clone());
+    let aud = jwt::decode(pass.token()).map(|inside| inside.claims["aud"].clone());
     match aud {
-        Some(aud) if !names(&aud, &resource(doctor, known)) => {
-            let reply = doctor.ask(&doctor.discover(Some(token))).await;
+        Some(aud) if !names(&aud, &resource(exam, known)) => {
+            let reply = exam.ask(exam.discover(Some(pass))).await;
             let seen = format!("a token with aud {aud}: {}", reply.status_text());
-            doctor.must(WRONG_AUD, reply.status == 401, seen);
+            exam.report.must(WRONG_AUD, reply.status == 401, seen);
         }
-        _ => doctor.skip(
+        _ => exam.report.skip(
             &[WRONG_AUD],
             "no token for another server is at hand (--foreign-token)",
         ),
     }
 }
 
-/// The token without a signature, and with another subject under the old signature.
-fn forge(token: &str) -> Option<(String, String)> {
-    let (mut header, mut claims) = jwt::decode(token)?;
-    let parts: Vec<_> = token.split('.').collect();
-    header["alg"] = json!("none");
-    let unsigned = format!("{}.{}.", encode(&header), parts[1]);
-    claims["sub"] = json!("somebody-else");
-    let tampered = format!("{}.{}.{}", parts[0], encode(&claims), parts[2]);
-    Some((unsigned, tampered))
-}
-
-fn encode(value: &Value) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(value.to_string())
+/// URLs end up in logs: only a token that is revoked right after may be in one.
+async fn query(
+    exam: &mut Exam,
+    pass: &Pass,
+    stay: Option<&Stay>,
+) {
+    let revocable =
+        stay.is_some_and(|stay| stay.login.way.issuer().text("revocation_endpoint").is_some());
+    if !revocable {
+        let why = "URLs end up in logs, and this token cannot be revoked after it was in one \
+                   (--as logs in for one that can, where there is a revocation_endpoint)";
+        exam.report.skip(&[IN_QUERY], why);
+        return;
+    }
+    let plain = exam.discover(None);
+    let request = pass.request_with_query(Method::POST).like(&plain);
+    let reply = exam.ask(request).await;
+    exam.report.must(IN_QUERY, reply.status == 401, reply.status_text());
 }
