@@ -1,6 +1,10 @@
 //! JSON-RPC as MCP asks, in both eras: which version a request is of, what is a message and what is
 //! not, how long a body may be and take, and which pages may call.
 
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+
 use super::*;
 
 const VERSION: &str = "MCP-Protocol-Version";
@@ -308,6 +312,30 @@ async fn a_body_of_unknown_length_may_be_so_long_and_no_longer() {
     // It never ends, so an answer shows that no more was waited for.
     let (_sender, body) = stream(&[&ping_of(MAX_BODY), " "]).await;
     expect("a byte more", post(body), 413, 413).await;
+}
+
+/// The head of a request, as it travels.
+fn head_of(request: &Request) -> String {
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+    }
+    head + "\r\n"
+}
+
+/// A client may announce more than it ever sends. Nobody waits for that.
+#[tokio::test]
+async fn a_body_that_only_says_to_be_too_long_is_not_waited_for() {
+    for length in [MAX_BODY + 1, 10_000_000_000] {
+        let patience = Duration::from_secs(60);
+        let (mut client, _stop, _serving) = start(router(), patience).await;
+        let request = post("").with("Content-Length", &length.to_string());
+        client.write_all(head_of(&request).as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(client).lines();
+        let status = soon(lines.next_line()).await.unwrap();
+        let expected = "HTTP/1.1 413 Payload Too Large";
+        assert_eq!(status.as_deref(), Some(expected), "{length}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

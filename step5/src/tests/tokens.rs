@@ -90,5 +90,7 @@ pub(super) fn assert_no_key(answer: &Answer) {
     assert!(is_text(&body["error"]), "{body}");
     let description = body["error_description"].as_str().unwrap_or_default();
     assert!(!description.is_empty(), "{body}");
+    // A fixed sentence: no path of ours, and no error of the system.
+    assert!(!description.contains(['/', '(', '"']), "{body}");
     assert_eq!(body.get("keys"), None, "{body}");
 }

@@ -21,15 +21,28 @@ async fn echo_repeats_its_message() {
     }
 }
 
+/// What counts is what is sent: the text goes out twice, and in JSON one byte of it may be six.
 #[tokio::test]
-async fn echo_answers_with_one_mebibyte_at_most() {
+async fn echo_sends_one_mebibyte_of_text_at_most() {
     const MIB: usize = 1024 * 1024;
-    for (length, is_error) in [(MIB / 8, false), (MIB / 8 + 1, true)] {
-        let arguments = json!({"message": "x".repeat(length), "repeat_count": 8});
-        let result = result_of(modern("tools/call", call("echo", arguments))).await;
-        assert_eq!(result["isError"], is_error, "{length}");
-        let says_why = text_of(&result).contains("repeat_count");
-        assert_eq!(says_why, is_error, "{length}");
+    for (letter, count, longest) in [
+        ("x", 4, MIB / 8 - 2),
+        ("\u{1f512}", 4, (MIB / 8 - 2) / 4),
+        ("\"", 8, (MIB / 16 - 2) / 2),
+        ("\0", 10, (MIB / 20 - 2) / 6),
+    ] {
+        for (length, is_error) in [(longest, false), (longest + 1, true)] {
+            let case = format!("{letter:?} {length}");
+            let arguments = json!({"message": letter.repeat(length), "repeat_count": count});
+            let answer = send(modern("tools/call", call("echo", arguments))).await;
+            let result = &answer.json()["result"];
+            assert_eq!(result["isError"], is_error, "{case}");
+            let says_why = text_of(result).contains("repeat");
+            assert_eq!(says_why, is_error, "{case}");
+            // Beside the text there is little more than the name of this server.
+            assert!(answer.body.len() < MIB + 1024, "{case}");
+            assert_eq!(answer.body.len() > MIB * 9 / 10, !is_error, "{case}");
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! A client that knows nothing finds the way in: our metadata, the issuer's metadata and keys with
 //! all that can go wrong there, and which pages in a browser may read what we answer.
 
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use axum::http::Uri;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -33,6 +37,21 @@ async fn our_metadata_is_at_both_places_that_clients_try_whatever_a_header_says(
             "resource_name": env!("CARGO_PKG_NAME"),
         });
         assert_eq!(answer.json(), document, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_says_hello_is_told_where_our_metadata_is() {
+    let told = json!({"resource_metadata": METADATA_URL});
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
+    for request in [
+        handshake("initialize", hello),
+        modern("server/discover", json!({})),
+    ] {
+        // From the settings, as every URL of ours.
+        let result = result_of(request.with("X-Forwarded-Host", "evil.com")).await;
+        let meta = &result["_meta"]["io.github.mcp-auth-steps/authorization"];
+        assert_eq!(*meta, told);
     }
 }
 
@@ -238,9 +257,12 @@ async fn keys_are_fetched_from_https_or_this_machine_only() {
     issuer.assert_unusable("no jwks_uri").await;
     for url in ["http://192.0.2.1", "http://localhost.evil.com"] {
         let token = sign(&jose(), with(claims(), "iss", json!(url)));
+        Log::clear();
         let answer = send_to(serving(with_issuer(url)), ping(&token)).await;
-        let description = assert_unavailable(url, &answer);
-        assert!(description.contains("https"), "{description}");
+        assert_unavailable(url, &answer);
+        // Nobody but the operator is told why.
+        let says_why = |line: &String| line.contains(" WARN ") && line.contains("only https");
+        assert!(Log::lines().iter().any(says_why), "{url}");
     }
 }
 
@@ -265,9 +287,9 @@ async fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
     ] {
         issuer.show("/keys", &json!({"keys": [odd, jwk(&KEY)]}));
         let router = issuer.server();
-        assert_eq!(status_of(&router, &issuer.token()).await, 200, "{odd}");
         let refused = status_of(&router, &issuer.other_token()).await;
         assert_eq!(refused, 401, "{odd}");
+        assert_eq!(status_of(&router, &issuer.token()).await, 200, "{odd}");
         assert_eq!(published(&router).await, [jwk(&KEY)], "{odd}");
     }
     let bare = without(without(other(), "use"), "alg");
@@ -279,21 +301,144 @@ async fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotated_key_is_picked_up() {
+async fn a_rotated_key_is_picked_up_ten_seconds_after_the_last_fetch() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     issuer.rotate(&[&KEY, &OTHER_KEY]);
-    assert_eq!(status_of(&router, &issuer.other_token()).await, 401);
-    later(10).await;
+    // Nobody has heard of this name before, so it may be that of a new key.
+    for (passed, left) in [(0, 10), (4, 6), (5, 1)] {
+        later(passed).await;
+        let answer = send_to(router.clone(), ping(&issuer.other_token())).await;
+        assert_unavailable_for(left, "first asked for in between", &answer);
+    }
+    later(1).await;
     assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     assert_eq!(issuer.visits_of("/keys"), 2);
+    // Taken out of the set, and that is obeyed as soon as it is read.
     issuer.rotate(&[&OTHER_KEY]);
     later(300).await;
     assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
     assert_eq!(status_of(&router, &issuer.token()).await, 401);
+    assert_eq!(issuer.visits_of("/keys"), 3);
     assert_eq!(issuer.visits_of(SERVER_METADATA), 2);
+}
+
+/// A token of this issuer that names a key which nobody has. No signature of it is ever looked at.
+fn made_up(
+    issuer: &Issuer,
+    kid: &str,
+) -> String {
+    let input = signing_input(&with(jose(), "kid", json!(kid)), issuer.claims());
+    format!("{input}.{}", base64url(b"a signature"))
+}
+
+/// Sends a token whose key a fetch has not brought, although there was a key of that name once, or
+/// somebody has asked for it: its owner must sign in again.
+async fn assert_unknown(
+    router: &Router,
+    token: &str,
+) {
+    let answer = send_to(router.clone(), ping(token)).await;
+    let description = assert_refused("unknown", &answer, 401, "invalid_token");
+    assert!(description.contains("unknown key"), "{description}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_a_fetch_has_not_brought_is_refused_until_the_next_fetch() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    let [first, second] = ["first", "second"].map(|kid| made_up(&issuer, kid));
+    // It causes a fetch, which does not bring it.
+    assert_unknown(&router, &first).await;
+    assert_unknown(&router, &first).await;
+    let answer = send_to(router.clone(), ping(&second)).await;
+    assert_unavailable_for(10, "asked for after the fetch", &answer);
+    later(3).await;
+    let answer = send_to(router.clone(), ping(&second)).await;
+    assert_unavailable_for(7, "asked for again", &answer);
+    assert_unknown(&router, &first).await;
+    assert_eq!(issuer.visits_of("/keys"), 1);
+    later(7).await;
+    for token in [&second, &first, &second] {
+        assert_unknown(&router, token).await;
+    }
+    assert_eq!(issuer.visits_of("/keys"), 2);
+    // Published before, and then no more.
+    later(10).await;
+    issuer.rotate(&[&OTHER_KEY]);
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
+    assert_unknown(&router, &issuer.token()).await;
+    assert_eq!(issuer.visits_of("/keys"), 3);
+    // Allowed again, it causes a fetch as any unknown name, so a key may come back.
+    later(10).await;
+    assert_unknown(&router, &issuer.token()).await;
+    assert_eq!(issuer.visits_of("/keys"), 4);
+    issuer.rotate(&[&KEY]);
+    assert_unknown(&router, &issuer.token()).await;
+    later(10).await;
+    assert_eq!(status_of(&router, &issuer.token()).await, 200);
+    assert_eq!(issuer.visits_of("/keys"), 5);
+}
+
+/// So many names that nobody has are asked for. Each is told to come back after the next fetch.
+async fn flood(
+    issuer: &Issuer,
+    router: &Router,
+    names: usize,
+) {
+    let visits = issuer.visits().len();
+    for number in 0..names {
+        let token = made_up(issuer, &format!("made-up-{number}"));
+        let request = get("/mcp").with("Host", "localhost");
+        let request = request.with("Authorization", &bearer(&token));
+        let answer = send_to(router.clone(), request).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{number}");
+    }
+    assert_eq!(issuer.visits().len(), visits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_made_up_names_costs_nobody_anything() {
+    let new_key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let issuer = Issuer::start().await;
+    issuer.rotate(&[&KEY, &OTHER_KEY]);
+    let router = issuer.server();
+    let [good, old] = [issuer.token(), issuer.other_token()];
+    assert_eq!(status_of(&router, &good).await, 200);
+    issuer.rotate(&[&KEY]);
+    later(300).await;
+    assert_unknown(&router, &old).await;
+    issuer.rotate(&[&KEY, &new_key]);
+    flood(&issuer, &router, 3000).await;
+    // Who has an old token is told to sign in again, and who has one of a new key to come back.
+    assert_unknown(&router, &old).await;
+    let new = with(jose(), "kid", json!(key_id(&new_key)));
+    let new = sign_with(&new_key, &RSA_PKCS1_SHA256, &new, issuer.claims());
+    let answer = send_to(router.clone(), ping(&new)).await;
+    assert_unavailable_for(10, "a new key", &answer);
+    assert_eq!(status_of(&router, &good).await, 200);
+    later(10).await;
+    assert_eq!(status_of(&router, &new).await, 200);
+    assert_eq!(status_of(&router, &good).await, 200);
+    assert_unknown(&router, &old).await;
+    assert_eq!(issuer.visits_of("/keys"), 3);
+}
+
+/// What is forgotten needs no memory: whoever asks for it again looks like somebody new.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_made_up_names_are_remembered_and_no_more() {
+    let issuer = Issuer::start().await;
+    for (names, status) in [(900, 401), (1100, 503)] {
+        let router = issuer.server();
+        assert_eq!(status_of(&router, &issuer.token()).await, 200);
+        flood(&issuer, &router, names).await;
+        later(10).await;
+        assert_unknown(&router, &made_up(&issuer, "the next fetch")).await;
+        let first = made_up(&issuer, "made-up-0");
+        assert_eq!(status_of(&router, &first).await, status, "{names}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,56 +446,105 @@ async fn a_flood_of_unknown_keys_is_one_fetch_in_ten_seconds() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
     for fetches in 1..=3 {
+        let first = made_up(&issuer, &format!("first-{fetches}"));
+        assert_unknown(&router, &first).await;
         for number in 0..50 {
-            let jose = with(jose(), "kid", json!(format!("unknown-{number}")));
-            let token = sign(&jose, issuer.claims());
-            assert_eq!(status_of(&router, &token).await, 401);
+            let token = made_up(&issuer, &format!("unknown-{fetches}-{number}"));
+            assert_eq!(status_of(&router, &token).await, 503);
         }
         assert_eq!(issuer.visits_of("/keys"), fetches);
         assert_eq!(issuer.visits_of(SERVER_METADATA), 1);
-        later(5).await;
-        assert_eq!(status_of(&router, &issuer.other_token()).await, 401);
+        later(9).await;
+        assert_unknown(&router, &first).await;
         assert_eq!(issuer.visits_of("/keys"), fetches);
-        later(5).await;
+        later(1).await;
     }
 }
 
+/// What `/health` says about the keys: whether there are any, and how old they are.
+async fn health_of_keys(router: &Router) -> (Value, Option<u64>) {
+    let answer = send_to(router.clone(), get("/health")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let mut auth = answer.json()["auth"].take();
+    (auth["keys"].take(), auth["keys_age_seconds"].as_u64())
+}
+
 #[tokio::test(start_paused = true)]
-async fn known_keys_count_while_the_issuer_is_down_and_unknown_ones_have_to_wait() {
+async fn known_keys_count_for_an_hour_after_the_last_fetch_while_the_issuer_is_down() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     issuer.go_down();
-    for _ in 0..3 {
-        later(300).await;
-        assert_eq!(status_of(&router, &issuer.token()).await, 200);
+    let mut age = 0;
+    for passed in [300, 600, 1200, 1000, 499] {
+        later(passed).await;
+        age += passed;
+        assert_eq!(status_of(&router, &issuer.token()).await, 200, "{age}");
         let answer = send_to(router.clone(), ping(&issuer.other_token())).await;
-        assert_unavailable("unknown", &answer);
+        assert_unavailable(age, &answer);
+        assert_eq!(health_of_keys(&router).await, (json!(true), Some(age)));
+        assert_eq!(published(&router).await, [jwk(&KEY)]);
     }
+    // The hour is over.
+    later(1).await;
+    for left in [9, 8] {
+        let answer = send_to(router.clone(), ping(&issuer.token())).await;
+        assert_unavailable_for(left, "an hour later", &answer);
+        let answer = send_to(router.clone(), get(JWKS)).await;
+        assert_unavailable_for(left, "an hour later", &answer);
+        assert_eq!(health_of_keys(&router).await, (json!(false), None));
+        later(1).await;
+    }
+    issuer.come_up(&[&OTHER_KEY]);
+    later(7).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
+    assert_eq!(health_of_keys(&router).await, (json!(true), Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_down_is_asked_once_in_ten_seconds() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    assert_eq!(status_of(&router, &issuer.token()).await, 200);
+    issuer.go_down();
+    later(300).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
     let visits = issuer.visits();
     for _ in 0..50 {
         assert_eq!(status_of(&router, &issuer.token()).await, 200);
         assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
     }
+    later(9).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
     assert_eq!(issuer.visits(), visits);
-    issuer.come_up(&[&OTHER_KEY]);
-    later(10).await;
-    assert_eq!(status_of(&router, &issuer.other_token()).await, 200);
+    later(1).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
+    assert_ne!(issuer.visits(), visits);
 }
 
+/// That is how an operator stops a key that was stolen, so the old keys must not come back.
 #[tokio::test(start_paused = true)]
-async fn known_keys_count_while_the_issuer_publishes_none_that_we_can_use() {
-    let issuer = Issuer::start().await;
-    let router = issuer.server();
-    assert_eq!(status_of(&router, &issuer.token()).await, 200);
+async fn a_set_without_a_key_that_we_can_use_is_obeyed_at_once_and_said_loudly() {
     let encrypting = with(jwk(&OTHER_KEY), "use", json!("enc"));
     for keys in [json!([]), json!([encrypting])] {
+        let issuer = Issuer::start().await;
+        let router = issuer.server();
+        assert_eq!(status_of(&router, &issuer.token()).await, 200);
         issuer.show("/keys", &json!({"keys": keys}));
         later(300).await;
-        assert_eq!(status_of(&router, &issuer.token()).await, 200, "{keys}");
-        let answer = send_to(router.clone(), ping(&issuer.other_token())).await;
-        assert_unavailable("unknown", &answer);
+        Log::clear();
+        for token in [issuer.token(), issuer.other_token()] {
+            let answer = send_to(router.clone(), ping(&token)).await;
+            assert_unavailable(&keys, &answer);
+        }
+        let loud = |line: &&String| line.contains(" ERROR ");
+        assert_eq!(Log::lines().iter().filter(loud).count(), 1, "{keys}");
+        assert_eq!(health_of_keys(&router).await, (json!(false), None));
+        assert_eq!(published(&router).await, [json!(0); 0], "{keys}");
         issuer.assert_unusable("from the start").await;
+        issuer.come_up(&[&KEY]);
+        later(10).await;
+        assert_eq!(status_of(&router, &issuer.token()).await, 200);
     }
 }
 
@@ -389,6 +583,19 @@ async fn an_issuer_that_never_answers_is_given_up() {
         later(4).await;
     }
     assert_eq!(asked.await.unwrap(), 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_token_does_not_make_us_ask_the_issuer() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    let untyped = sign(&without(jose(), "typ"), issuer.claims());
+    let nameless = sign(&without(jose(), "kid"), issuer.claims());
+    for token in ["x.y.z", "ya29.opaque", &untyped, &nameless] {
+        let answer = send_to(router.clone(), ping(token)).await;
+        assert_refused(token, &answer, 401, "invalid_token");
+    }
+    assert!(issuer.visits().is_empty());
 }
 
 /// A request with this token, on its way.
@@ -449,19 +656,33 @@ async fn a_client_that_hangs_up_does_not_cancel_the_fetch_that_others_wait_for()
 }
 
 #[tokio::test(start_paused = true)]
-async fn known_keys_count_while_somebody_else_renews_them() {
+async fn whoever_has_a_good_key_does_not_wait_for_an_issuer_that_hangs() {
     let issuer = Issuer::start().await;
     let router = issuer.server();
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     later(300).await;
     issuer.hold(true);
-    let first = asking(&router, issuer.token());
+    let [first, second] = [(); 2].map(|()| asking(&router, issuer.token()));
     issuer.visited(SERVER_METADATA, 2).await;
-    assert_eq!(status_of(&router, &issuer.token()).await, 200);
-    // Nobody has given up on that visit in the meantime.
-    assert_eq!(issuer.visits().len(), 3);
-    issuer.hold(false);
+    // The metadata at hand is good, too, so after half a second the keys themselves are asked for.
+    tokio::time::advance(Duration::from_millis(500)).await;
     assert_eq!(first.await.unwrap(), 200);
+    assert_eq!(second.await.unwrap(), 200);
+    issuer.visited("/keys", 2).await;
+    later(5).await;
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
+    // Now a load has failed, and nobody waits at all, while the next one hangs as well.
+    later(10).await;
+    let before = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(status_of(&router, &issuer.token()).await, 200);
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    issuer.visited("/keys", 3).await;
+    // That one comes to a good end without anybody who waits for it.
+    issuer.hold(false);
+    assert_eq!(status_of(&router, &issuer.other_token()).await, 401);
+    assert_eq!(issuer.visits_of("/keys"), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -481,9 +702,14 @@ async fn the_document_of_the_issuer_is_passed_on() {
     send_to(router.clone(), get(SERVER_METADATA)).await;
     assert_eq!(issuer.visits_of(SERVER_METADATA), 2);
     issuer.go_down();
-    later(300).await;
+    for passed in [300, 3299] {
+        later(passed).await;
+        let answer = send_to(router.clone(), get(SERVER_METADATA)).await;
+        assert_eq!(answer.json(), document);
+    }
+    later(10).await;
     let answer = send_to(router, get(SERVER_METADATA)).await;
-    assert_eq!(answer.json(), document);
+    assert_unavailable("an hour later", &answer);
 }
 
 #[tokio::test(start_paused = true)]

@@ -188,14 +188,27 @@ fn count(
 pub(super) fn assert_unavailable(
     case: impl Display,
     answer: &Answer,
-) -> String {
+) {
+    assert_unavailable_for(10, case, answer);
+}
+
+/// The same, and so many seconds are left until the issuer is asked again.
+pub(super) fn assert_unavailable_for(
+    seconds: u64,
+    case: impl Display,
+    answer: &Answer,
+) {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{case}");
-    assert_eq!(answer.header("retry-after"), "10", "{case}");
+    assert_eq!(answer.header("retry-after"), seconds.to_string(), "{case}");
     assert_eq!(answer.headers.get("www-authenticate"), None, "{case}");
     let body = answer.json();
     let description = body["error_description"].as_str().unwrap_or_default();
     assert!(!description.is_empty(), "{case}");
-    description.to_owned()
+    // A fixed sentence: no URL, no path and no error of a socket.
+    assert!(
+        !description.contains(['/', ':', '(', '"']),
+        "{case}: {body}"
+    );
 }
 
 /// Keeps a paused clock from jumping to the next timeout while all there is to do is to wait for a
