@@ -2,6 +2,7 @@
 # Step 1: a server runs, logs and stops cleanly.
 
 checks_of_step1() {
+    check "the log says where the server listens" grep -qF "step$STEP is listening on $URL" "$LOG"
     get /health
     expect "GET /health -> 200 healthy, and which service" \
         status 200 \

@@ -2,6 +2,8 @@
 # Step 2: it speaks JSON-RPC as MCP asks, in both eras.
 
 checks_of_step2() {
+    check "the log names the URL that clients connect to" \
+        grep -qF "clients connect to http://localhost:${URL##*:}/mcp" "$LOG"
     handshake_era
     modern_era
     headers_against_body
@@ -196,15 +198,18 @@ post_as() {
 }
 
 sizes() {
-    padded_ping 1048576
+    padded_ping 262144
     send_file "$SCRATCH/padded"
-    expect "a body of 1 MiB -> 200" status 200 json .result '{}'
-    padded_ping 1048577
+    expect "a body of 256 KiB -> 200" status 200 json .result '{}'
+    padded_ping 262145
     send_file "$SCRATCH/padded"
     expect "one byte more -> 413" status 413
     padded_ping 2097152
     send_file "$SCRATCH/padded" -H 'Transfer-Encoding: chunked'
     expect "2 MiB without a Content-Length -> 413" status 413
+    # The rest of this body never comes; who waits for it answers after curl has given up.
+    send '{' -H 'Content-Length: 10000000000'
+    expect "10 GB that are only announced -> 413, without waiting for them" status 413
 }
 
 # A ping of exactly so many bytes.

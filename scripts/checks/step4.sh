@@ -68,6 +68,13 @@ arguments_are_checked() {
         status 200 \
         json .result.isError true \
         where '.result.content[0].text | contains("colour")'
+    repeated_ten_times a
+    expect "echo of 40,000 letters ten times -> the text" status 200 where '.result.structuredContent.text | length > 400000'
+    repeated_ten_times '\\u0001'
+    expect "echo of 40,000 control characters ten times -> isError: what counts is what is sent" \
+        status 200 \
+        json .result.isError true \
+        where '.result.content[0].text | test("shorten")'
     tool get_time '{"zone":"CET"}'
     expect "get_time with an argument -> isError" status 200 json .result.isError true
     tool whoami '{"user":"alice"}'
@@ -81,6 +88,16 @@ arguments_are_checked() {
         rpc tools/call "$arguments"
         expect "tools/call with params [$arguments] -> 200, -32602" status 200 json .error.code -32602
     done
+}
+
+# Calls echo with 40,000 times this character, as JSON writes it, to be repeated ten times.
+repeated_ten_times() {
+    {
+        printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"repeat_count":10,"message":"'
+        awk -v c="$1" 'BEGIN { while (n++ < 40000) printf "%s", c }'
+        printf '"}}}'
+    } >"$SCRATCH/long"
+    send_file "$SCRATCH/long"
 }
 
 prompts_are_rendered() {

@@ -18,6 +18,7 @@ checks_of_step5() {
     request "$JWKS" -X POST
     expect "POST to the key set -> 405" status 405
     keys_that_come_later
+    keys_that_go_away
     files_that_are_no_keys
 }
 
@@ -33,6 +34,8 @@ keys_that_come_later() {
     expect "no key yet -> still healthy" status 200 json .status healthy
     make_keys "$folder"
     check "a key made later is picked up without a restart" eventually serves_key_other_than ''
+    # Once more in this shell: what a check runs leaves nothing behind.
+    serves_key_other_than ''
     first=$KID
     "$BIN/gen-token" --keys-dir "$folder" --generate-keys --force >"$SCRATCH/gen-token.log" 2>&1
     check "a replaced key is picked up without a restart" eventually serves_key_other_than "$first"
@@ -43,6 +46,39 @@ keys_that_come_later() {
 serves_key_other_than() {
     get "$JWKS"
     [ "$STATUS" = 200 ] && KID=$("$JQ" -r .keys[0].kid "$BODY") && [ -n "$KID" ] && [ "$KID" != "$1" ]
+}
+
+# What was read is obeyed, also where there is nothing to read any more: that stops a stolen key.
+keys_that_go_away() {
+    local URL=$URL PID=$PID LOG=$LOG folder=$SCRATCH/away KID=
+    make_keys "$folder"
+    start "step$STEP" --public-key "$folder/public.pem"
+    get "$JWKS"
+    expect "a key that is there at the start -> the key set" status 200
+    mv "$folder/public.pem" "$folder/aside"
+    check "a key file that is removed is obeyed without a restart" eventually key_set_answers 503
+    get "$JWKS"
+    expect "a key file that is removed -> 503 and Retry-After" status 503 header Retry-After 1
+    mv "$folder/aside" "$folder/public.pem"
+    check "a key file that comes back is picked up" eventually serves_key_other_than ''
+    cp "$folder/public.pem" "$folder/aside"
+    : >"$folder/public.pem"
+    check "a key file that is emptied is obeyed without a restart" eventually key_set_answers 503
+    get "$JWKS"
+    expect "a key file that is emptied -> 503 and a fixed sentence, without a path of ours" \
+        status 503 \
+        header Content-Type application/json \
+        header Retry-After 1 \
+        json .error_description "the signing key cannot be read"
+    cp "$folder/aside" "$folder/public.pem"
+    check "a key file that is written again is picked up" eventually serves_key_other_than ''
+    stop "$PID"
+}
+
+# Whether the key set has this status now.
+key_set_answers() {
+    get "$JWKS"
+    [ "$STATUS" = "$1" ]
 }
 
 files_that_are_no_keys() {

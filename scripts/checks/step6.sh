@@ -35,6 +35,7 @@ the_user_is_known() {
         json .auth.required true \
         json .auth.issuer "$ISSUER" \
         json .auth.keys true
+    expect "/health says how old the keys are" where '.auth.keys_age_seconds | type == "number" and . >= 0'
     get "$JWKS"
     expect "the key set is open" status 200 where '.keys | length == 1'
 }
@@ -138,8 +139,11 @@ no-expiry exp
 issuer iss
 audience aud
 alg-none token
-hs256 RS256
+hs256 algorithm
 kid key
+cnf cnf
+id-token typ
+untyped typ
 typ typ
 END
     word=$("$JQ" -r .error_description "$BODY")
@@ -151,6 +155,8 @@ END
     for word in "$ISSUER/" "${ISSUER}0" "${ISSUER/http:/https:}" "${ISSUER/127.0.0.1/localhost}"; do
         refused_token "a token from $word" "$(token --username alice --issuer "$word")" iss
     done
+    refused_token "a token signed by the right key with another algorithm than the key's" \
+        "$(token --username alice --algorithm PS256)" algorithm
     make_keys "$SCRATCH/others"
     refused_token "a token signed with somebody else's key" "$(KEYS=$SCRATCH/others token --username alice)" key
 }
@@ -209,7 +215,7 @@ hosts() {
         rpc ping '' -H "Host: $host"
         expect "Host $host is let in" status 200 json .result '{}'
     done
-    for host in evil.example localhost.evil.example:9000 127.0.0.1.nip.io evil.example:"${URL##*:}"; do
+    for host in evil.example localhost.evil.example:9000 127.0.0.1.nip.io evil.example:"${URL##*:}" user@localhost; do
         rpc ping '' -H "Host: $host"
         expect "Host $host -> 403, naming the setting" \
             status 403 \
@@ -250,7 +256,7 @@ keys_of_tokens() {
         no-challenge - \
         where '.error_description | contains("cargo run -p gen-token")'
     get /health
-    expect "/health says that there is no key" status 200 json .auth.keys false
+    expect "/health says that there is no key" status 200 json .auth.keys false json '.auth | has("keys_age_seconds")' false
     make_keys "$KEYS"
     TOKEN=$(token --username alice)
     check "a key made later lets its tokens in, without a restart" eventually answers 200
@@ -262,6 +268,28 @@ keys_of_tokens() {
     check "a replaced key lets its tokens in, without a restart" eventually answers 200
     bearer "$old" rpc ping
     expect "a token of the key that was replaced -> 401" status 401 challenge error invalid_token
+
+    mv "$KEYS/public.pem" "$KEYS/aside"
+    check "a key that is removed lets its tokens in no more, without a restart" eventually answers 503
+    rpc ping
+    expect "a token of a key that was removed -> 503, Retry-After, no challenge" \
+        status 503 \
+        header Retry-After 1 \
+        no-challenge -
+    bearer '' rpc ping
+    asked "the key was removed, and there is no token"
+    mv "$KEYS/aside" "$KEYS/public.pem"
+    check "a key that comes back lets its tokens in again" eventually answers 200
+    cp "$KEYS/public.pem" "$KEYS/aside"
+    : >"$KEYS/public.pem"
+    check "a key file that is emptied lets nobody in, without a restart" eventually answers 503
+    rpc ping
+    expect "a token while the key file is empty -> 503 and a fixed sentence" \
+        status 503 \
+        no-challenge - \
+        json .error_description "the signing key cannot be read"
+    cp "$KEYS/aside" "$KEYS/public.pem"
+    check "a key file that is written again lets its tokens in" eventually answers 200
     stop "$PID"
 }
 

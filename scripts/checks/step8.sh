@@ -2,6 +2,13 @@
 # Step 8: everyone may do what they may, and no more.
 
 checks_of_step8() {
+    local short_lived ends
+    # Kept from here to the end of these checks: by then it has expired, leeway and all.
+    short_lived=$(token --username alice --expires-in 1s) ends=$(($(date +%s) + 32))
+    bearer "$short_lived" rpc ping
+    expect "a token with a short life -> 200" status 200
+    remembered_tokens
+    removed_keys
     the_whole_table
     more_roles
     odd_scopes
@@ -10,6 +17,91 @@ checks_of_step8() {
     names_nobody_knows
     audit
     limits
+    roles_elsewhere
+    expired_tokens
+}
+
+# whoami_says NAME CLAIM: the last answer is about this user.
+whoami_says() {
+    expect "$2" status 200 json '.result.content[0].text | fromjson | .sub' "$1"
+}
+
+# What was verified a moment ago counts for that very token only.
+remembered_tokens() {
+    local TOKEN alice bob
+    as alice user mcp:tools
+    alice=$TOKEN
+    tool whoami
+    whoami_says alice "alice's token -> alice"
+    as bob user mcp:tools
+    bob=$TOKEN
+    tool whoami
+    whoami_says bob "bob's token, right after alice's -> bob"
+    TOKEN=$alice
+    tool whoami
+    whoami_says alice "alice's token again -> alice"
+    refused_token "a token that shares the signature of one that was served a moment before" \
+        "${alice%%.*}.$(part "$alice" 2 | sed 's/alice/admin/g' | base64url).${alice##*.}" signature
+    refused_token "a token that shares all but the signature with one that was served a moment before" \
+        "${alice%.*}.${bob##*.}" signature
+    refused_token "a token that was served a moment before, with more at its end" "$alice=" token
+    for TOKEN in "$(token --username alice --break audience)" "$(token --username alice --break signature)"; do
+        rpc ping
+        rpc ping
+        expect "a token that was refused a moment before is refused again" status 401 challenge error invalid_token
+    done
+}
+
+# A token that was served a moment before ends with its key.
+removed_keys() {
+    local URL=$URL PID=$PID LOG=$LOG KEYS=$SCRATCH/removed TOKEN old
+    make_keys "$KEYS"
+    start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER" --resource "$RESOURCE"
+    as alice user mcp:tools
+    old=$TOKEN
+    rpc ping
+    expect "a token of the key at hand -> 200" status 200
+    "$BIN/gen-token" --keys-dir "$KEYS" --generate-keys --force >"$SCRATCH/gen-token.log" 2>&1
+    as alice user mcp:tools
+    check "a replaced key lets its tokens in" eventually answers 200
+    TOKEN=$old
+    rpc ping
+    expect "a token that was served a moment before, when its key is replaced -> 401" status 401 challenge error invalid_token
+    as alice user mcp:tools
+    rpc ping
+    rm "$KEYS/public.pem"
+    check "a token that was served a moment before, when its key is removed -> 503" eventually answers 503
+    stop "$PID"
+}
+
+# Issuers put roles where they like.
+roles_elsewhere() {
+    local URL=$URL PID=$PID LOG=$LOG TOKEN
+    start "step$STEP" --public-key "$KEYS/public.pem" --issuer "$ISSUER" --resource "$RESOURCE" --calls-per-minute 0 \
+        --roles-claim /groups --roles-claim /client_id
+    TOKEN=$(token --username alice --roles guest --client-id admin --scopes 'mcp:tools mcp:audit')
+    tool whoami
+    expect "--roles-claim: the first place that the token has" \
+        status 200 \
+        json '.result.content[0].text | fromjson | .roles' '["admin"]'
+    tool audit_log
+    permitted "--roles-claim: the role that is there counts: audit_log"
+    TOKEN=$(token --username alice --roles admin --client-id app --scopes 'mcp:tools mcp:audit')
+    tool audit_log
+    forbidden "--roles-claim: a role in the usual place no longer counts: audit_log"
+    stop "$PID"
+    for TOKEN in groups / ''; do
+        refused --roles-claim "$TOKEN"
+        check "--roles-claim [$TOKEN] -> status 2, no panic" both "$EXIT" 2 no_panic
+    done
+}
+
+# Waits for the clock, not for the server.
+expired_tokens() {
+    until [ "$(date +%s)" -ge "$ends" ]; do
+        sleep 1
+    done
+    refused_token "a token that was served while it was good, after its end" "$short_lived" expired
 }
 
 # as USER ROLES SCOPES: sets TOKEN.
