@@ -73,7 +73,6 @@ fn auth_server_has_no_circle() {
 }
 
 #[test]
-#[ignore = "its circles are being taken apart"]
 fn mcp_client_has_no_circle() {
     assert_no_circle(&root().join("tools/mcp-client"));
 }
