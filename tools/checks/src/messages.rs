@@ -17,6 +17,10 @@ use crate::server::Era;
 use crate::server::Server;
 use crate::server::name;
 
+/// Where a result says how to get a token for this server, and from which step on.
+const AUTHORIZATION: &str = "io.github.mcp-auth-steps/authorization";
+const HAS_METADATA: u8 = 7;
+
 /// A check of one value; the error says what is wrong with it.
 type Check = fn(&Value) -> bool;
 
@@ -31,6 +35,7 @@ const INITIALIZE: Shape = &[
     ("protocolVersion", true, is_text),
     ("capabilities", true, Value::is_object),
     ("serverInfo", true, is_server_info),
+    ("_meta", false, has_authorization),
 ];
 const PING: Shape = &[];
 const LIST_TOOLS: Shape = &[("tools", true, is_list_of_tools)];
@@ -117,8 +122,19 @@ fn is_server_info(value: &Value) -> bool {
 }
 
 fn has_server_info(value: &Value) -> bool {
-    let own: Shape = &[("io.modelcontextprotocol/serverInfo", true, is_server_info)];
+    let own: Shape = &[
+        ("io.modelcontextprotocol/serverInfo", true, is_server_info),
+        (AUTHORIZATION, false, is_authorization),
+    ];
     has_shape(value, &[own])
+}
+
+fn has_authorization(value: &Value) -> bool {
+    has_shape(value, &[&[(AUTHORIZATION, true, is_authorization)]])
+}
+
+fn is_authorization(value: &Value) -> bool {
+    has_shape(value, &[&[("resource_metadata", true, is_text)]])
 }
 
 fn is_text_content(value: &Value) -> bool {
@@ -296,6 +312,13 @@ fn check_result(
         assert_eq!(info["name"], json!(name(step)), "{context}");
     }
     assert!(has_shape(&body["result"], &shapes), "{context}");
+    let introduces = ["server/discover", "initialize"].contains(&row.method);
+    let names_metadata = body["result"]["_meta"].get(AUTHORIZATION).is_some();
+    assert_eq!(
+        names_metadata,
+        introduces && step >= HAS_METADATA,
+        "{context}"
+    );
 }
 
 /// The body of an answer to the request 1: a result or an error, in JSON without nulls.
