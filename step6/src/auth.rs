@@ -15,8 +15,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -121,8 +120,7 @@ impl Auth {
         let token = bearer_token(headers)?;
         let header = jwt::decode_header(token).map_err(|error| explain(&error))?;
         let kid = key_id(&header)?;
-        let set = self.keys.for_kid(kid).await;
-        let set = set.map_err(Refusal::Unavailable)?;
+        let set = self.keys.for_kid(kid).await.map_err(Refusal::Unavailable)?;
         let key = set.find(kid).ok_or("the token is signed with an unknown key")?;
         let mut validation = self.validation.clone();
         // The algorithm is the key's: what the token says is compared with it, never obeyed.
@@ -156,26 +154,25 @@ impl Auth {
             error: error.unwrap_or("unauthorized"),
             description: description.to_owned(),
         };
-        ([(WWW_AUTHENTICATE, challenge(&parameters))], body).into_response()
+        ([(header::WWW_AUTHENTICATE, challenge(&parameters))], body).into_response()
     }
 }
 
 /// The token of the one `Authorization: Bearer` header. A token anywhere else, in the query or in a
 /// form, counts for nothing: URLs end up in logs.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(Refusal::NoCredentials)?;
     // What is not ASCII is as malformed as a scheme without a token.
     let value = value.to_str().unwrap_or("Bearer");
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim_start();
-    if values.next().is_some() {
-        // A gateway may have checked the one, and we would believe the other.
+    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
+    // Of two headers a gateway may have checked the one, and we would believe the other.
+    if values.next().is_some() || is_bearer && token.is_empty() {
         Err(Refusal::InvalidRequest)
-    } else if !scheme.eq_ignore_ascii_case("Bearer") {
+    } else if !is_bearer {
         Err(Refusal::NoCredentials)
-    } else if token.is_empty() {
-        Err(Refusal::InvalidRequest)
     } else if token.len() > MAX_TOKEN {
         Err("the token is too long".into())
     } else {
@@ -196,8 +193,7 @@ fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
     if header.crit.is_some() {
         return Err("the token has a crit header that we do not know");
     }
-    let kid = header.kid.as_deref();
-    kid.ok_or("the token does not name its key (kid)")
+    header.kid.as_deref().ok_or("the token does not name its key (kid)")
 }
 
 /// What the claims of every token are compared with. Issuer and audience always are,

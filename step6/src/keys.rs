@@ -99,9 +99,8 @@ impl Keys {
     /// How old the keys are, if there are any.
     pub(crate) async fn age(&self) -> Option<Duration> {
         // A source that hangs must not make this server look dead.
-        let keys = timeout(HEALTH_PATIENCE, self.cache.get(|_| true)).await;
-        keys.is_ok_and(|keys| keys.is_ok_and(|set| !set.keys.is_empty()))
-            .then(|| self.cache.age())
+        let set = timeout(HEALTH_PATIENCE, self.cache.get(|_| true)).await.ok()?.ok()?;
+        (!set.keys.is_empty()).then(|| self.cache.age())
     }
 
     /// Says in the log where the keys come from. A file that is not there may come later; one that

@@ -43,8 +43,11 @@ pub(crate) fn app(server: Server) -> Router {
             "/mcp",
             post(transport::receive)
                 .fallback(transport::method_not_allowed)
-                .layer(from_fn_with_state(server.clone(), auth::authenticate))
-                .layer(from_fn_with_state(server.clone(), headers::check_host))
+                .layer(from_fn_with_state(server.auth.clone(), auth::authenticate))
+                .layer(from_fn_with_state(
+                    server.config.clone(),
+                    headers::check_host,
+                ))
                 .layer(from_fn(headers::check_origin)),
         )
         .fallback(error::not_found)

@@ -114,11 +114,6 @@ impl<S: Load> Cached<S> {
         }
     }
 
-    /// The newest value, if it need not be loaded again. Asks nobody.
-    pub(crate) fn fresh(&self) -> Option<Arc<S::Value>> {
-        self.state().newest(self.rules.fresh_for, |_| true)
-    }
-
     /// How many loads have gone well so far.
     pub(crate) fn loads(&self) -> u64 {
         self.state().loads

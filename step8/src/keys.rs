@@ -150,17 +150,16 @@ impl Keys {
         Ok(set)
     }
 
-    /// The keys at hand, if they are new enough to do without a look at their source.
-    pub(crate) fn fresh(&self) -> Option<Arc<KeySet>> {
-        self.cache.fresh()
+    /// The keys as they are now: for a token that was verified before.
+    pub(crate) async fn current(&self) -> Result<Arc<KeySet>, Unavailable> {
+        Ok(self.cache.get(|_| true).await?)
     }
 
     /// How old the keys are, if there are any.
     pub(crate) async fn age(&self) -> Option<Duration> {
         // A source that hangs must not make this server look dead.
-        let keys = timeout(HEALTH_PATIENCE, self.cache.get(|_| true)).await;
-        keys.is_ok_and(|keys| keys.is_ok_and(|set| !set.keys.is_empty()))
-            .then(|| self.cache.age())
+        let set = timeout(HEALTH_PATIENCE, self.cache.get(|_| true)).await.ok()?.ok()?;
+        (!set.keys.is_empty()).then(|| self.cache.age())
     }
 
     /// Says in the log where the keys come from. A file that is not there may come later; one that

@@ -41,10 +41,10 @@ pub(crate) async fn receive(
     Extension(user): Extension<Arc<User>>,
     State(config): State<Arc<Config>>,
     State(access): State<Arc<Access>>,
-    headers: HeaderMap,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Error> {
-    let value = read(request).await?;
+    let headers = std::mem::take(request.headers_mut());
+    let value = read(&headers, request).await?;
     let id = jsonrpc::id(&value);
     // One block, because whatever goes wrong in it is answered with this id.
     let outcome = async {
@@ -83,8 +83,11 @@ pub(crate) async fn method_not_allowed() -> Error {
 
 /// The body as JSON. The content type is checked because a page of another site may send a form
 /// or plain text without asking first, but `application/json` only after a CORS preflight.
-async fn read(request: Request) -> Result<Value, Error> {
-    let content_type = headers::value(request.headers(), "Content-Type").unwrap_or_default();
+async fn read(
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Value, Error> {
+    let content_type = headers::value(headers, "Content-Type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let rule = "send the header Content-Type: application/json (curl --json does)";

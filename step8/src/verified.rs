@@ -36,17 +36,17 @@ impl<T, K> Verified<T, K> {
         }
     }
 
-    /// What this very token vouched for, unless it has expired or these are other keys by now.
+    /// What this very token vouched for, unless it has expired, and the keys it was verified with. If
+    /// these are not the keys of now, it counts for nothing.
     pub(crate) fn get(
         &self,
         token: &str,
-        keys: &Arc<K>,
         now: Timestamp,
-    ) -> Option<Arc<T>> {
+    ) -> Option<(Arc<T>, Arc<K>)> {
         let mut entries = self.entries.lock().expect("no holder panics");
         let entry = entries.get(token)?;
-        if Arc::ptr_eq(&entry.keys, keys) && (now.as_second() as f64) < entry.ends {
-            return Some(entry.value.clone());
+        if (now.as_second() as f64) < entry.ends {
+            return Some((entry.value.clone(), entry.keys.clone()));
         }
         entries.pop(token);
         None
