@@ -10,6 +10,7 @@ mod issuer;
 mod lifecycle;
 mod lists;
 mod protocol;
+mod providers;
 mod signing;
 mod tokens;
 
@@ -151,6 +152,12 @@ fn with_issuer(issuer: &str) -> Config {
     let mut config = config();
     config.issuer = Some(issuer.to_owned());
     config.public_key = None;
+    config
+}
+
+/// The same settings, for issuers whose tokens have no `typ`.
+fn accepting_untyped(mut config: Config) -> Config {
+    config.accept_untyped = true;
     config
 }
 

@@ -10,18 +10,22 @@ mod issuer;
 mod lifecycle;
 mod lists;
 mod protocol;
+mod providers;
 mod rights;
 mod signing;
 mod tokens;
+mod verified;
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::body::Bytes;
@@ -29,6 +33,8 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::CommandFactory;
@@ -48,12 +54,17 @@ use tracing::Level;
 use self::issuer::*;
 use self::tokens::*;
 use crate::app::app;
+use crate::auth::User;
+use crate::auth::authenticate;
 use crate::config::Config;
 use crate::prompts;
+use crate::rules::RULES;
+use crate::rules::Rule;
 use crate::run;
 use crate::serve;
 use crate::server::Server;
 use crate::tools;
+use crate::verified::Verified;
 
 /// What this thread logs, at all levels. Tests run in parallel, each in a thread of its own.
 struct Log;
@@ -159,6 +170,12 @@ fn with_issuer(issuer: &str) -> Config {
     config
 }
 
+/// The same settings, for issuers whose tokens have no `typ`.
+fn accepting_untyped(mut config: Config) -> Config {
+    config.accept_untyped = true;
+    config
+}
+
 /// The key file that the settings name with these arguments; none where the issuer has the keys.
 fn key_file_of(arguments: &[&str]) -> Option<PathBuf> {
     let arguments = [&["server"], arguments].concat();
@@ -169,6 +186,22 @@ fn key_file_of(arguments: &[&str]) -> Option<PathBuf> {
 fn with_calls_per_minute(calls: u32) -> Config {
     let mut config = config();
     config.calls_per_minute = calls;
+    config
+}
+
+/// Where these arguments say that the roles are.
+fn roles_claim_of(arguments: &[&str]) -> Result<Vec<String>, i32> {
+    let arguments = [&["server"], arguments].concat();
+    let config = Config::try_parse_from(arguments);
+    config.map(|config| config.roles_claim).map_err(|error| error.exit_code())
+}
+
+/// The same settings, with the roles in these places.
+fn with_roles_at(
+    mut config: Config,
+    places: &[&str],
+) -> Config {
+    config.roles_claim = places.iter().map(|place| (*place).to_owned()).collect();
     config
 }
 
@@ -187,6 +220,17 @@ fn defined() -> [(&'static str, Vec<Value>); 2] {
         ("tools/call", tools::definitions()),
         ("prompts/get", prompts::definitions()),
     ]
+}
+
+/// A server that answers anybody who is let in with the user whom it was shown.
+fn mirror(config: Config) -> Router {
+    let server = Server::new(config);
+    Router::new()
+        .route(
+            "/",
+            routing::get(async |Extension(user): Extension<Arc<User>>| Extension(user)),
+        )
+        .layer(from_fn_with_state(server, authenticate))
 }
 
 /// A server with these settings.

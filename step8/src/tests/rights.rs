@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::discovery::PAGE;
 use super::discovery::assert_readable;
+use super::providers::shapes;
 use super::*;
 
 /// An operation: a method, a name where it has one, and the scopes and roles of which one each is
@@ -215,19 +216,170 @@ async fn the_list_of_tools_is_that_of_the_role() {
     }
 }
 
+/// The row for a tool or prompt.
+fn row(
+    method: &str,
+    name: &str,
+) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| (rule.method, rule.name) == (method, name))
+}
+
 #[tokio::test]
-async fn everything_that_is_defined_has_a_row_in_the_table() {
+async fn everything_that_is_defined_has_a_row_and_can_be_called() {
     let router = unlimited();
-    let admin = token_of("alice", SCOPES, &["admin"]);
     for (method, definitions) in defined() {
         assert!(!definitions.is_empty(), "{method}");
         for definition in definitions {
             let name = definition["name"].as_str().unwrap();
-            let answer = send_as(&router, operation(method, name), &admin).await;
+            let row = row(method, name);
+            let row = row.unwrap_or_else(|| panic!("no row in rules.rs for {method} {name}"));
+            let scope = row.scopes.first().unwrap_or(&"");
+            let token = token_of("alice", scope, &row.roles[..1]);
+            let answer = send_as(&router, operation(method, name), &token).await;
             let answered = (answer.status.as_u16(), answer.code());
-            let hint = "is there a row for it in rules.rs, with a scope and a role of this token?";
-            assert_eq!(answered, (200, 0), "{method} {name}: {hint}");
+            assert_eq!(answered, (200, 0), "{method} {name}");
         }
+    }
+}
+
+#[test]
+fn every_row_is_for_something_that_is_there_and_names_who_may() {
+    for rule in RULES {
+        let case = format!("{} {}", rule.method, rule.name);
+        assert!(!rule.roles.is_empty(), "{case}: nobody may do this");
+        let blank = |word: &&str| word.is_empty() || word.contains(' ');
+        assert!(!rule.roles.iter().any(blank), "{case}");
+        assert!(!rule.scopes.iter().any(blank), "{case}");
+        let same = |other: &&Rule| (other.method, other.name) == (rule.method, rule.name);
+        assert_eq!(RULES.iter().filter(same).count(), 1, "{case}: two rows");
+        let of_method = defined().into_iter().find(|(method, _)| *method == rule.method);
+        if let Some((_, definitions)) = of_method {
+            let is_it = |definition: &Value| definition["name"] == rule.name;
+            let is_defined = definitions.iter().any(is_it);
+            assert!(
+                is_defined,
+                "a row in rules.rs for {case}, which is not there"
+            );
+        } else {
+            assert_eq!(rule.name, "", "{case}: only tools and prompts have names");
+        }
+    }
+}
+
+#[test]
+fn the_settings_say_where_the_roles_are() {
+    let usual = ["/roles", "/realm_access/roles"].map(str::to_owned).to_vec();
+    assert_eq!(roles_claim_of(&[]), Ok(usual));
+    // Given ones take the place of the usual ones, in their order.
+    let given = ["/groups", "/a/b"].map(str::to_owned).to_vec();
+    let twice = roles_claim_of(&["--roles-claim=/groups", "--roles-claim=/a/b"]);
+    assert_eq!(twice, Ok(given.clone()));
+    assert_eq!(roles_claim_of(&["--roles-claim=/groups,/a/b"]), Ok(given));
+    for bad in [
+        "groups",
+        "",
+        "/",
+        "/groups,",
+        "$.groups",
+        "https://a.example/roles",
+    ] {
+        let refused = roles_claim_of(&[&format!("--roles-claim={bad}")]);
+        assert_eq!(refused, Err(2), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn roles_count_where_the_settings_say_and_nowhere_else() {
+    let user = json!(["user"]);
+    let claims = without(claims(), "roles");
+    let of = |claim, value: &Value| with(claims.clone(), claim, value.clone());
+    let nested = json!({"app": {"roles": ["user"]}});
+    let indexed = json!([["guest"], ["user"]]);
+    let namespaced = "/https:~1~1mcp.example~1roles";
+    for (places, claims, status) in [
+        (&["/groups"][..], of("groups", &user), 200),
+        (&["/groups"], of("groups", &json!("guest user")), 200),
+        (&["/groups"], of("roles", &user), 403),
+        (
+            &["/groups"],
+            of("realm_access", &json!({"roles": user})),
+            403,
+        ),
+        (&["/cognito:groups"], of("cognito:groups", &user), 200),
+        (&[namespaced], of("https://mcp.example/roles", &user), 200),
+        (&[namespaced], of("roles", &user), 403),
+        (&["/x/app/roles"], of("x", &nested), 200),
+        (&["/x/app"], of("x", &nested), 403),
+        (&["/x/1"], of("x", &indexed), 200),
+        (&["/x/0"], of("x", &indexed), 403),
+        // The first that leads anywhere counts alone.
+        (&["/a", "/groups"], of("groups", &user), 200),
+        (
+            &["/roles", "/groups"],
+            with(of("groups", &user), "roles", json!(["guest"])),
+            403,
+        ),
+        (
+            &["/groups", "/roles"],
+            with(of("groups", &user), "roles", json!(["guest"])),
+            200,
+        ),
+    ] {
+        let router = serving(with_roles_at(config(), places));
+        let token = sign(&jose(), &claims);
+        let answer = send_as(&router, operation("tools/call", "get_time"), &token).await;
+        assert_eq!(answer.status.as_u16(), status, "{places:?} {claims}");
+    }
+}
+
+/// What a provider's token may do: everything that a user may, or what is missing.
+async fn right_of(
+    config: Config,
+    token: &str,
+) -> &'static str {
+    let router = serving(accepting_untyped(config));
+    let answer = send_as(&router, operation("tools/call", "get_time"), token).await;
+    match answer.status.as_u16() {
+        200 => "all",
+        403 if challenge(&answer).is_empty() => "no role",
+        403 => "no scope",
+        _ => "no token",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tokens_in_the_shapes_of_widespread_providers_may_do() {
+    let issuer = Issuer::start().await;
+    let namespaced = "/https:~1~1mcp.example~1roles";
+    // Where the roles are, what may be done without that setting, and what with it.
+    let expected = [
+        ("Keycloak", "/realm_access/roles", "all", "all"),
+        ("Auth0", namespaced, "no role", "all"),
+        ("Entra v1", "/roles", "all", "all"),
+        ("Entra v2", "/roles", "no token", "no token"),
+        ("Okta", "/groups", "no role", "all"),
+        ("Cognito", "/cognito:groups", "no role", "no scope"),
+        ("Logto", "/roles", "no role", "no role"),
+        ("Supabase", "/app_metadata/roles", "no token", "no token"),
+        (
+            "Supabase with a hook",
+            "/app_metadata/roles",
+            "no role",
+            "no scope",
+        ),
+        ("Better Auth", "/roles", "no role", "no role"),
+    ];
+    assert_eq!(shapes().len(), expected.len());
+    for (shape, (provider, place, usually, with_place)) in shapes().iter().zip(expected) {
+        assert_eq!(shape.provider, provider);
+        let (config, token) = shape.serve(&issuer);
+        assert_eq!(
+            right_of(config.clone(), &token).await,
+            usually,
+            "{provider}"
+        );
+        let config = with_roles_at(config, &[place]);
+        assert_eq!(right_of(config, &token).await, with_place, "{provider}");
     }
 }
 
