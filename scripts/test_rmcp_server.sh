@@ -24,6 +24,16 @@ MCP_CALLS_PER_MINUTE=0 start rmcp-server --public-key "$KEYS/public.pem" --issue
 PORT=${URL##*:}
 RESOURCE=http://localhost:$PORT/mcp
 
+echo "# what it is made of"
+# Step 8's files protect any server as they are: here none is copied, and none of them is told apart by a `cfg`.
+lifted() {
+    [ -f "$ROOT/step8/src/$1.rs" ] && ! [ -e "$ROOT/examples/rmcp-server/src/$1.rs" ] &&
+        grep -qxF "#[path = \"../../../step8/src/$1.rs\"]" "$ROOT/examples/rmcp-server/src/main.rs"
+}
+for file in access auth cache config error headers issuer jsonrpc keys metadata verified; do
+    check "$file.rs is that of step 8" lifted "$file"
+done
+
 echo "# open to everybody"
 get /health
 expect "health answers 200" status 200 json .status healthy json .service rmcp-server json .auth.required true
