@@ -59,7 +59,7 @@ prepare() {
     local now
     rm -rf "$COPY" "${PLACE:?}/bin"
     mkdir -p "$COPY" "$PLACE/bin"
-    (cd "$ROOT" && cp -Rp Cargo.toml Cargo.lock step[1-8] tools "$COPY/") || die "the workspace cannot be copied."
+    (cd "$ROOT" && cp -Rp Cargo.toml Cargo.lock step[1-8] examples tools "$COPY/") || die "the workspace cannot be copied."
     now=$(rustc --version && cksum <"$ROOT/Cargo.lock")
     if [ "$(cat "$PLACE/made-for" 2>/dev/null)" != "$now" ]; then
         rm -rf "$PLACE/target"
@@ -76,7 +76,7 @@ seed() {
     [ -d "$from/.fingerprint" ] || return 0
     cp -Rp "$from/.fingerprint" "$to/"
     cp -Rl "$from/deps" "$from/build" "$to/" 2>/dev/null || cp -Rp "$from/deps" "$from/build" "$to/"
-    for member in "$ROOT"/step[1-8] "$ROOT"/tools/*; do
+    for member in "$ROOT"/step[1-8] "$ROOT"/examples/* "$ROOT"/tools/*; do
         member=$(basename "$member")
         rm -rf "$to/.fingerprint/$member"-* "$to/deps/$member"-* "$to/deps/${member//-/_}"-* "$to/deps/lib${member//-/_}"-*
     done

@@ -159,7 +159,7 @@ tell() {
 }
 
 is_server() {
-    [[ $1 =~ cargo\ run\ .*-p\ (step[1-8]|auth-server) ]] && ! [[ $1 =~ (--help|--version|rotate-keys|\|) ]]
+    [[ $1 =~ cargo\ run\ .*-p\ (step[1-8]|auth-server|rmcp-server) ]] && ! [[ $1 =~ (--help|--version|rotate-keys|\|) ]]
 }
 
 # One command of a README: run it, compare.

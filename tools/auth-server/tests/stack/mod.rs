@@ -1,4 +1,4 @@
-//! An authorization server with a step8 beside it, both real programs on ports of their own, and
+//! An authorization server with a step8, or another server of this workspace, beside it, both real programs on ports of their own, and
 //! a browser that logs in.
 
 use std::path::Path;
@@ -30,12 +30,21 @@ impl Stack {
     /// Starts both. Extras: `clients` (the text of a clients file), `certificate` (a PEM that the
     /// authorization server trusts; documents may then lie on loopback).
     pub(crate) fn start(extras: &[(&str, &str)]) -> Self {
-        // Tokens name step8, and step8 names their issuer: one of them has to know the other's
-        // port before it listens.
-        test_support::on_free_port(|port| Self::try_start(port, extras))
+        Self::start_beside("step8", extras)
+    }
+
+    /// Starts both, with another server in the place of step8 that has the same flags.
+    pub(crate) fn start_beside(
+        server: &str,
+        extras: &[(&str, &str)],
+    ) -> Self {
+        // Tokens name the server, and the server names their issuer: one of them has to know the
+        // other's port before it listens.
+        test_support::on_free_port(|port| Self::try_start(server, port, extras))
     }
 
     fn try_start(
+        server: &str,
         port: u16,
         extras: &[(&str, &str)],
     ) -> Result<Self, NotStarted> {
@@ -43,13 +52,13 @@ impl Stack {
         let mcp = format!("http://localhost:{port}/mcp");
         let auth_server = Server::start(auth_server(dir.path(), &mcp, extras));
         let issuer = auth_server.origin();
-        let mut step8 = test_support::command("step8");
-        step8.args(["--resource", &mcp, "--issuer", &issuer]).current_dir(dir.path());
-        let step8 = Server::try_start(step8, port)?;
+        let mut server = test_support::command(server);
+        server.args(["--resource", &mcp, "--issuer", &issuer]).current_dir(dir.path());
+        let server = Server::try_start(server, port)?;
         Ok(Self {
             mcp,
             issuer,
-            _servers: [auth_server, step8],
+            _servers: [auth_server, server],
             _dir: dir,
         })
     }
