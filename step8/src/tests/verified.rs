@@ -102,6 +102,17 @@ async fn what_was_verified_ends_with_the_hour_in_which_the_issuer_is_down() {
     assert_eq!(user_of(&router, &token).await.unwrap_err(), 503);
 }
 
+/// What a token vouched for with these keys.
+fn remembered<T, K>(
+    verified: &Verified<T, K>,
+    token: &str,
+    keys: &Arc<K>,
+    now: Timestamp,
+) -> Option<Arc<T>> {
+    let (value, own) = verified.get(token, now)?;
+    Arc::ptr_eq(&own, keys).then_some(value)
+}
+
 #[test]
 fn what_was_verified_ends_with_its_token() {
     let keys = Arc::new(());
@@ -109,15 +120,19 @@ fn what_was_verified_ends_with_its_token() {
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     for (ends, last) in [(100.0, 99), (100.5, 100)] {
         verified.insert("token", keys.clone(), ends, Arc::new("alice"));
-        let value = verified.get("token", &keys, at(last));
+        let value = remembered(&verified, "token", &keys, at(last));
         assert_eq!(value.as_deref(), Some(&"alice"), "{ends}");
-        assert_eq!(verified.get("token", &keys, at(last + 1)), None, "{ends}");
+        assert_eq!(
+            remembered(&verified, "token", &keys, at(last + 1)),
+            None,
+            "{ends}"
+        );
         // It has gone, even for a clock that is set back.
-        assert_eq!(verified.get("token", &keys, at(0)), None, "{ends}");
+        assert_eq!(remembered(&verified, "token", &keys, at(0)), None, "{ends}");
     }
     for ends in [f64::NAN, f64::NEG_INFINITY, 0.0] {
         verified.insert("token", keys.clone(), ends, Arc::new("alice"));
-        assert_eq!(verified.get("token", &keys, at(1)), None, "{ends}");
+        assert_eq!(remembered(&verified, "token", &keys, at(1)), None, "{ends}");
     }
 }
 
@@ -135,8 +150,10 @@ fn what_was_verified_by_other_keys_does_not_count() {
     let verified = Verified::new();
     let [ours, equal] = [Arc::new(1), Arc::new(1)];
     verified.insert("token", ours.clone(), f64::MAX, Arc::new("alice"));
-    assert_eq!(verified.get("token", &equal, Timestamp::now()), None);
-    assert_eq!(verified.get("token", &ours, Timestamp::now()), None);
+    let now = Timestamp::now();
+    assert_eq!(remembered(&verified, "token", &equal, now), None);
+    let value = remembered(&verified, "token", &ours, now);
+    assert_eq!(value.as_deref(), Some(&"alice"));
 }
 
 #[test]
@@ -144,7 +161,7 @@ fn only_so_many_tokens_are_remembered_and_those_in_use_longest() {
     const CAPACITY: usize = 4096;
     let verified = Verified::new();
     let keys = Arc::new(());
-    let knows = |token: &str| verified.get(token, &keys, Timestamp::now()).is_some();
+    let knows = |token: &str| remembered(&verified, token, &keys, Timestamp::now()).is_some();
     for number in 0..CAPACITY {
         verified.insert(
             &number.to_string(),
