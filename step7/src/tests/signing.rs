@@ -126,8 +126,10 @@ async fn a_flood_of_requests_reads_the_file_once_a_second() {
     }
 }
 
+type Spoil = fn(&Path);
+
 /// What an operator may do to a key file, to stop a stolen key or by mistake.
-const SPOILT: [(&str, fn(&Path)); 4] = [
+const SPOILT: [(&str, Spoil); 4] = [
     ("gone", |file| std::fs::remove_file(file).unwrap()),
     ("empty", |file| std::fs::write(file, "").unwrap()),
     ("cut off", |file| std::fs::write(file, "half a ke").unwrap()),

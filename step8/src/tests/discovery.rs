@@ -105,7 +105,7 @@ async fn the_keys_of_an_issuer_are_fetched_once() {
 }
 
 /// The keys that this server publishes in its turn.
-async fn published(router: &Router) -> Vec<Value> {
+pub(super) async fn published(router: &Router) -> Vec<Value> {
     let answer = send_to(router.clone(), get(JWKS)).await;
     answer.json()["keys"].as_array().unwrap().clone()
 }
@@ -540,7 +540,7 @@ async fn a_set_without_a_key_that_we_can_use_is_obeyed_at_once_and_said_loudly()
         let loud = |line: &&String| line.contains(" ERROR ");
         assert_eq!(Log::lines().iter().filter(loud).count(), 1, "{keys}");
         assert_eq!(health_of_keys(&router).await, (json!(false), None));
-        assert_eq!(published(&router).await, [json!(0); 0], "{keys}");
+        assert!(published(&router).await.is_empty(), "{keys}");
         issuer.assert_unusable("from the start").await;
         issuer.come_up(&[&KEY]);
         later(10).await;
