@@ -3,11 +3,11 @@
 
 checks_of_step8() {
     local short_lived ends
+    remembered_tokens
     # Kept from here to the end of these checks: by then it has expired, leeway and all.
     short_lived=$(token --username alice --expires-in 1s) ends=$(($(date +%s) + 32))
     bearer "$short_lived" rpc ping
     expect "a token with a short life -> 200" status 200
-    remembered_tokens
     removed_keys
     the_whole_table
     more_roles
