@@ -234,8 +234,8 @@ async fn a_key_whose_members_do_not_fit_together_is_skipped() {
         (&p384.jwk, "ES256 ES512 RS256 HS256"),
         (&ed.jwk, "ES256 RS256 HS256 Ed448"),
     ] {
-        let fitting = others.split(' ').map(|alg| with(key.clone(), "alg", json!(alg)));
-        odd.extend(fitting);
+        let misfits = others.split(' ').map(|alg| with(key.clone(), "alg", json!(alg)));
+        odd.extend(misfits);
         for other_use in [json!("enc"), json!(""), json!(null), json!(["sig"])] {
             odd.push(with(key.clone(), "use", other_use));
         }
