@@ -40,10 +40,10 @@ async fn a_token_is_verified_once_for_as_long_as_the_keys_are_the_same() {
     let [alice, bob] = ["alice", "bob"].map(token_of);
     let [first, other] = [known(&router, &alice).await, known(&router, &bob).await];
     assert!(Arc::ptr_eq(&first, &known(&router, &alice).await));
-    // Read again for another token; the key is the same, and so is what it has verified.
+    // Read again; the key is the same, and so is what it has verified.
     a_second().await;
     assert_eq!(key_file(), file);
-    known(&router, &alice).await;
+    assert!(Arc::ptr_eq(&first, &known(&router, &alice).await));
     assert!(Arc::ptr_eq(&other, &known(&router, &bob).await));
     // Another key in between, and what the first one has verified does not come back with it.
     std::fs::write(&file, public_pem(&OTHER_KEY)).unwrap();
@@ -102,37 +102,24 @@ async fn what_was_verified_ends_with_the_hour_in_which_the_issuer_is_down() {
     assert_eq!(user_of(&router, &token).await.unwrap_err(), 503);
 }
 
-/// What a token vouched for with these keys.
-fn remembered<T, K>(
-    verified: &Verified<T, K>,
-    token: &str,
-    keys: &Arc<K>,
-    now: Timestamp,
-) -> Option<Arc<T>> {
-    let (value, own) = verified.get(token, now)?;
-    Arc::ptr_eq(&own, keys).then_some(value)
-}
-
 #[test]
 fn what_was_verified_ends_with_its_token() {
-    let keys = Arc::new(());
     let verified = Verified::new();
-    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let value = |token, seconds| {
+        let now = Timestamp::from_second(seconds).unwrap();
+        verified.get(token, now).map(|(value, _)| *value)
+    };
     for (ends, last) in [(100.0, 99), (100.5, 100)] {
-        verified.insert("token", keys.clone(), ends, Arc::new("alice"));
-        let value = remembered(&verified, "token", &keys, at(last));
-        assert_eq!(value.as_deref(), Some(&"alice"), "{ends}");
-        assert_eq!(
-            remembered(&verified, "token", &keys, at(last + 1)),
-            None,
-            "{ends}"
-        );
+        verified.insert("token", Arc::new(()), ends, Arc::new("alice"));
+        assert_eq!(value("token", last), Some("alice"), "{ends}");
+        assert_eq!(value("toke", last), None, "{ends}");
+        assert_eq!(value("token", last + 1), None, "{ends}");
         // It has gone, even for a clock that is set back.
-        assert_eq!(remembered(&verified, "token", &keys, at(0)), None, "{ends}");
+        assert_eq!(value("token", 0), None, "{ends}");
     }
     for ends in [f64::NAN, f64::NEG_INFINITY, 0.0] {
-        verified.insert("token", keys.clone(), ends, Arc::new("alice"));
-        assert_eq!(remembered(&verified, "token", &keys, at(1)), None, "{ends}");
+        verified.insert("token", Arc::new(()), ends, Arc::new("alice"));
+        assert_eq!(value("token", 1), None, "{ends}");
     }
 }
 
@@ -146,14 +133,13 @@ async fn a_token_past_its_end_is_not_remembered() {
 }
 
 #[test]
-fn what_was_verified_by_other_keys_does_not_count() {
+fn what_was_verified_comes_back_with_the_very_keys_that_it_was_verified_with() {
     let verified = Verified::new();
-    let [ours, equal] = [Arc::new(1), Arc::new(1)];
-    verified.insert("token", ours.clone(), f64::MAX, Arc::new("alice"));
-    let now = Timestamp::now();
-    assert_eq!(remembered(&verified, "token", &equal, now), None);
-    let value = remembered(&verified, "token", &ours, now);
-    assert_eq!(value.as_deref(), Some(&"alice"));
+    for keys in [Arc::new(1), Arc::new(1)] {
+        verified.insert("token", keys.clone(), f64::MAX, Arc::new("alice"));
+        let (_, told) = verified.get("token", Timestamp::now()).unwrap();
+        assert!(Arc::ptr_eq(&told, &keys));
+    }
 }
 
 #[test]
@@ -161,17 +147,12 @@ fn only_so_many_tokens_are_remembered_and_those_in_use_longest() {
     const CAPACITY: usize = 4096;
     let verified = Verified::new();
     let keys = Arc::new(());
-    let knows = |token: &str| remembered(&verified, token, &keys, Timestamp::now()).is_some();
+    let knows = |token: &str| verified.get(token, Timestamp::now()).is_some();
     for number in 0..CAPACITY {
-        verified.insert(
-            &number.to_string(),
-            keys.clone(),
-            f64::MAX,
-            Arc::new(number),
-        );
+        verified.insert(&number.to_string(), keys.clone(), f64::MAX, Arc::new(()));
     }
     assert!(knows("0"));
-    verified.insert("one more", keys.clone(), f64::MAX, Arc::new(0));
+    verified.insert("one more", keys.clone(), f64::MAX, Arc::new(()));
     for (token, is_known) in [("0", true), ("1", false), ("2", true), ("one more", true)] {
         assert_eq!(knows(token), is_known, "{token}");
     }
