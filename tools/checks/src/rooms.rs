@@ -67,7 +67,6 @@ fn gen_token_has_no_circle() {
 }
 
 #[test]
-#[ignore = "its circles are being taken apart"]
 fn auth_server_has_no_circle() {
     assert_no_circle(&root().join("tools/auth-server"));
 }
