@@ -6,7 +6,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Context;
+use super::context::Context;
 use crate::audit;
 use crate::error::OAuthError;
 use crate::mint;

@@ -2,14 +2,14 @@
 
 use rusqlite::Transaction;
 
-use super::Context;
-use super::Outcome;
-use super::Refused;
 use super::answer::Entitlement;
 use super::answer::Issued;
 use super::answer::Login;
 use super::answer::issue;
-use super::run;
+use super::context::Context;
+use super::context::Refused;
+use super::outcome::Outcome;
+use super::outcome::run;
 use crate::error::OAuthError;
 use crate::params::Form;
 use crate::refresh_token::RefreshToken;

@@ -7,13 +7,13 @@
 
 use rusqlite::Transaction;
 
-use super::Context;
-use super::Outcome;
-use super::Refused;
 use super::answer::Entitlement;
 use super::answer::Issued;
 use super::answer::issue;
-use super::run;
+use super::context::Context;
+use super::context::Refused;
+use super::outcome::Outcome;
+use super::outcome::run;
 use crate::audit;
 use crate::error::OAuthError;
 use crate::params::Form;
