@@ -97,14 +97,16 @@ impl io::Write for Log {
 /// The defaults, whatever the environment of the test run says.
 fn config() -> Config {
     Log::start();
-    Config::parse_from([
+    let mut config = Config::parse_from([
         // The name of the program, which clap skips.
         "server",
         "--bind=127.0.0.1:9000",
         &format!("--public-key={}", key_file().display()),
         &format!("--issuer={ISSUER}"),
         &format!("--resource={RESOURCE}"),
-    ])
+    ]);
+    config.accept_untyped = false;
+    config
 }
 
 /// Settings with another file for the public key.

@@ -111,7 +111,7 @@ impl io::Write for Log {
 /// The defaults, whatever the environment of the test run says.
 fn config() -> Config {
     Log::start();
-    Config::parse_from([
+    let mut config = Config::parse_from([
         // The name of the program, which clap skips.
         "server",
         "--bind=127.0.0.1:9000",
@@ -119,7 +119,10 @@ fn config() -> Config {
         &format!("--issuer={ISSUER}"),
         &format!("--resource={RESOURCE}"),
         "--calls-per-minute=600",
-    ])
+        "--roles-claim=/roles,/realm_access/roles",
+    ]);
+    config.accept_untyped = false;
+    config
 }
 
 /// Settings with another file for the public key.
