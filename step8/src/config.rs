@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::ArgPredicate;
+use clap::builder::BoolishValueParser;
 use url::Host;
 use url::Url;
 
@@ -40,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) resource: Option<String>,
 
     /// Accept access tokens whose header has no `typ`, as Okta and Cognito send them
-    #[arg(long, env = "MCP_ACCEPT_UNTYPED")]
+    #[arg(long, env = "MCP_ACCEPT_UNTYPED", value_parser = BoolishValueParser::new())]
     pub(crate) accept_untyped: bool,
 
     /// Where the roles of a user are in a token, as JSON pointers such as /groups, in their order; the

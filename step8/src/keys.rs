@@ -21,6 +21,7 @@ use axum::extract::State;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::KeyAlgorithm;
 use jsonwebtoken::jwk::PublicKeyUse;
 use jsonwebtoken::jwk::ThumbprintHash;
 use serde::Deserialize;
@@ -243,8 +244,12 @@ impl Key {
     /// A key as an issuer publishes it, if it is one for signatures that says which one it is.
     fn from_jwk(key: &Value) -> Option<Self> {
         let algorithm = algorithm(key)?;
-        let jwk = Jwk::deserialize(key).ok()?;
+        let mut jwk = Jwk::deserialize(key).ok()?;
         jwk.common.key_id.as_ref()?;
+        if jwk.common.key_algorithm == Some(KeyAlgorithm::UNKNOWN_ALGORITHM) {
+            // The newer name of EdDSA, which the library would not write again.
+            jwk.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
+        }
         Some(Self {
             decoding: DecodingKey::from_jwk(&jwk).ok()?,
             jwk,
@@ -256,17 +261,17 @@ impl Key {
 /// The algorithm of a key for signatures: the one that it names, if that fits its kind, or the usual
 /// one for its kind.
 fn algorithm(key: &Value) -> Option<Algorithm> {
-    let kind = key["crv"].as_str().or(key["kty"].as_str())?;
+    let kind = (key["kty"].as_str()?, key["crv"].as_str());
     let named = key.get("alg").map(|alg| alg.as_str().unwrap_or_default());
     if key.get("use").is_some_and(|own| own != "sig") {
         return None;
     }
     match (kind, named) {
-        ("RSA", None | Some("RS256")) => Some(Algorithm::RS256),
-        ("RSA", Some("PS256")) => Some(Algorithm::PS256),
-        ("P-256", None | Some("ES256")) => Some(Algorithm::ES256),
-        ("P-384", None | Some("ES384")) => Some(Algorithm::ES384),
-        ("Ed25519", None | Some("EdDSA" | "Ed25519")) => Some(Algorithm::EdDSA),
+        (("RSA", None), None | Some("RS256")) => Some(Algorithm::RS256),
+        (("RSA", None), Some("PS256")) => Some(Algorithm::PS256),
+        (("EC", Some("P-256")), None | Some("ES256")) => Some(Algorithm::ES256),
+        (("EC", Some("P-384")), None | Some("ES384")) => Some(Algorithm::ES384),
+        (("OKP", Some("Ed25519")), None | Some("EdDSA" | "Ed25519")) => Some(Algorithm::EdDSA),
         _ => None,
     }
 }

@@ -198,6 +198,8 @@ async fn the_newer_name_of_eddsa_is_known_in_a_key_and_explained_in_a_token() {
     let router = server_of(&issuer, &[jwk]);
     let token = signer.token(&signer.jose(), &issuer.claims());
     assert_eq!(status_of(&router, &token).await, 200);
+    // Published again by the name that others know.
+    assert_eq!(published(&router).await, [signer.jwk_with_alg("EdDSA")]);
     let jose = with(signer.jose(), "alg", json!("Ed25519"));
     let token = signer.token(&jose, &issuer.claims());
     let why = refusal_of("Ed25519", &router, &token).await;
@@ -220,6 +222,7 @@ async fn a_key_whose_members_do_not_fit_together_is_skipped() {
         with(ed.jwk.clone(), "crv", json!("Ed448")),
         with(ed.jwk.clone(), "crv", json!("X25519")),
         with(ed.jwk.clone(), "kty", json!("EC")),
+        with(p256.jwk.clone(), "kty", json!("OKP")),
         with(rsa_key.clone(), "alg", json!(null)),
         with(rsa_key.clone(), "alg", json!(256)),
         json!({"kty": "oct", "kid": "oct", "alg": "HS256", "k": "c2VjcmV0"}),
