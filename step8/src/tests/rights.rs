@@ -486,6 +486,21 @@ fn the_limit_is_six_hundred_calls_a_minute_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn whoever_has_to_wait_for_less_than_a_second_is_told_to_wait_for_one() {
+    // One more call is allowed every 0.98 s.
+    let router = serving(with_calls_per_minute(61));
+    let token = token();
+    for _ in 0..1000 {
+        let answer = send_as(&router, operation("tools/call", "get_time"), &token).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(answer.header("retry-after"), "1");
+            return;
+        }
+    }
+    panic!("nobody was refused");
+}
+
+#[tokio::test]
 async fn a_page_of_this_machine_reads_why_it_may_not_call_and_for_how_long() {
     let router = serving(with_calls_per_minute(1));
     for (sub, scope, status) in [
