@@ -36,7 +36,7 @@ pub(crate) struct Config {
     pub(crate) issuer: Option<String>,
 
     /// This server as its clients name it, the exact string in the `aud` of their tokens
-    /// [default: http://localhost:<port>/mcp]
+    /// [default: http://localhost:PORT/mcp]
     #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
     pub(crate) resource: Option<String>,
 
