@@ -33,6 +33,8 @@ for number in "$ROUNDS" "$SECONDS_EACH" "$CONNECTIONS"; do
 done
 
 MESSAGE='{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"}}}'
+# What the protocol asks clients to send, and the SDK insists on.
+ACCEPT='application/json, text/event-stream'
 
 # need COMMAND PACKAGE
 need() {
@@ -49,6 +51,8 @@ launch() {
     local name=$1
     shift
     LOG=$SCRATCH/$name.log
+    # The one of the round before names a port that nobody listens on any more.
+    rm -f "$LOG"
     if [ "$name" = bench ]; then
         "$@" "$RELEASE/bench" >"$LOG" 2>&1 </dev/null &
     else
@@ -70,14 +74,15 @@ log_of() {
 }
 
 listening() {
-    URL=$(sed -n 's/.* listening on \(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" | head -n 1)
+    URL=$(sed -n 's/.* listening on \(http:\/\/127\.0\.0\.1:[1-9][0-9]*\).*/\1/p' "$LOG" 2>/dev/null | head -n 1)
     [ -n "$URL" ]
 }
 
 # The request once by hand: what is not answered with 200 is not worth measuring.
 try_once() {
     local status
-    status=$(curl -s -o "$SCRATCH/answer" -w '%{http_code}' -H "Authorization: Bearer $TOKEN" --json "$MESSAGE" "$URL/mcp")
+    status=$(curl -s -o "$SCRATCH/answer" -w '%{http_code}' -H "Authorization: Bearer $TOKEN" -H "Accept: $ACCEPT" \
+        --json "$MESSAGE" "$URL/mcp")
     [ "$status" = 200 ] || die "$1 answers $status: $(cat "$SCRATCH/answer")"
 }
 
@@ -88,7 +93,7 @@ ticks() {
     awk '{ print $14 + $15 }' "/proc/$PID/stat"
 }
 
-# One round: a line `name requests-per-second microseconds-per-request kilobytes`.
+# One round: a line `name requests-per-second microseconds-per-request kilobytes`, shown and kept.
 round() {
     local before after count rate
     launch "$1" taskset -c 0
@@ -104,7 +109,9 @@ round() {
     rate=$(awk '/^Requests\/sec/ { print $2 }' "$SCRATCH/wrk")
     awk -v name="$1" -v rate="$rate" -v ticks="$((after - before))" -v hertz="$(getconf CLK_TCK)" -v count="$count" \
         -v memory="$(awk '/^VmHWM/ { print $2 }' "/proc/$PID/status")" \
-        'BEGIN { printf "%s %.0f %.1f %d\n", name, rate, ticks / hertz / count * 1e6, memory }'
+        'BEGIN { printf "%s %.0f %.1f %d\n", name, rate, ticks / hertz / count * 1e6, memory }' >"$SCRATCH/round"
+    cat "$SCRATCH/round"
+    cat "$SCRATCH/round" >>"$SCRATCH/rounds"
     stop "$PID"
 }
 
@@ -116,26 +123,27 @@ measure_load() {
 wrk.method = "POST"
 wrk.body = [[$MESSAGE]]
 wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "$ACCEPT"
 wrk.headers["Authorization"] = "Bearer $TOKEN"
 LUA
     echo "$ROUNDS rounds of $SECONDS_EACH s, $CONNECTIONS connections, logs at $BENCH_LOG, $(uname -sm), $(awk -F ': ' '/model name/ { print $2; exit }' /proc/cpuinfo)"
     for turn in $(seq "$ROUNDS"); do
         echo "# round $turn"
         for name in $NAMES; do
-            round "$name" | tee -a "$SCRATCH/rounds"
+            round "$name"
         done
     done
+    printf '%-14s %12s %14s %10s %16s\n' server requests/s 'CPU us/request' 'peak MiB' 'of bare axum'
     awk '
         { rates[$1] += $2; times[$1] += $3; if ($4 > memory[$1]) memory[$1] = $4; rounds[$1]++ }
         END {
             base = rates["bench"] / rounds["bench"]
-            printf "%-14s %12s %14s %10s %16s\n", "server", "requests/s", "CPU us/request", "peak MiB", "of bare axum"
             for (name in rates) {
                 rate = rates[name] / rounds[name]
                 printf "%-14s %12.0f %14.1f %10.1f %16.2f\n", name == "bench" ? "bare axum" : name, rate,
                     times[name] / rounds[name], memory[name] / 1024, rate / base
             }
-        }' "$SCRATCH/rounds" | sort -k2,2nr
+        }' "$SCRATCH/rounds" | sort
 }
 
 # ---- instructions -----------------------------------------------------------------------------------------------
@@ -147,7 +155,8 @@ instructions() {
     for number in $(seq "$count"); do
         printf 'url = "%s/mcp"\noutput = /dev/null\n' "$URL"
     done >"$SCRATCH/urls"
-    curl -s -S -K "$SCRATCH/urls" -H "Authorization: Bearer $TOKEN" --json "$MESSAGE" || die "curl failed"
+    curl -s -S -K "$SCRATCH/urls" -H "Authorization: Bearer $TOKEN" -H "Accept: $ACCEPT" \
+        --json "$MESSAGE" || die "curl failed"
     stop "$PID"
     awk '/^(summary|totals):/ { print $2; exit }' "$SCRATCH/callgrind.$name.$count"
 }

@@ -7,6 +7,7 @@
 //! the number of connections. They belong to the reverse proxy that a public server stands behind.
 
 mod app;
+mod body;
 mod call;
 mod config;
 mod error;

@@ -8,6 +8,7 @@
 
 mod app;
 mod auth;
+mod body;
 mod cache;
 mod call;
 mod config;

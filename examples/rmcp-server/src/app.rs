@@ -1,7 +1,8 @@
 //! The router: which path leads where, and the limits that every request obeys.
 //!
-//! The last layer added is the outermost: it sees the request first and the answer last. So a request
-//! for `/mcp` passes `Origin`, `Host`, its token and [`guard`], in this order, and then meets the SDK.
+//! Of the layers in one list, the first is the outermost: it sees the request first and the answer
+//! last. Of those that are added one by one, the last is. So a request for `/mcp` passes `Origin`,
+//! `Host`, its token and [`guard`], in this order, and then meets the SDK.
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use serde_json::Value;
 use serde_json::json;
+use tower_http::map_request_body::MapRequestBodyLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::DefaultOnResponse;
 use tower_http::trace::TraceLayer;
@@ -29,6 +31,7 @@ use tracing::Span;
 use tracing::info_span;
 
 use crate::auth;
+use crate::body;
 use crate::config::MAX_BODY;
 use crate::error;
 use crate::guard;
@@ -49,18 +52,16 @@ pub(crate) fn app(server: Server) -> Router {
         .route(metadata::SERVER, get(metadata::authorization_server))
         .route("/mcp", mcp(&server))
         .fallback(error::not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            request_timeout,
-        ))
-        .layer(metadata::cors_layer())
-        .layer(
+        .layer((
             TraceLayer::new_for_http()
                 .make_span_with(request_span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO))
                 .on_failure(()),
-        )
+            MapRequestBodyLayer::new(body::read_to_end),
+            metadata::cors_layer(),
+            TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, request_timeout),
+            DefaultBodyLimit::max(MAX_BODY),
+        ))
         .with_state(server)
 }
 
