@@ -6,6 +6,8 @@ checks_of_step4() {
     arguments_are_checked
     prompts_are_rendered
     names_in_headers
+    hosts
+    resources
 }
 
 # tool NAME [ARGUMENTS]: calls it in the plainest form.
@@ -154,4 +156,57 @@ names_in_headers() {
     expect "Mcp-Name differs from the prompt -> 400, -32020" status 400 json .error.code -32020
     rpc tools/call "{$call}" -H 'MCP-Protocol-Version: 2025-06-18'
     expect "before 2026-07-28 no Mcp-Name is needed" status 200 json .result.structuredContent.text hi
+}
+
+hosts() {
+    local URL=$URL PID=$PID LOG=$LOG TOKEN=${TOKEN-} host
+    for host in localhost localhost:9000 127.0.0.1 127.0.0.1:1 '[::1]:9000'; do
+        rpc ping '' -H "Host: $host"
+        expect "Host $host is let in" status 200 json .result '{}'
+    done
+    for host in evil.example localhost.evil.example:9000 127.0.0.1.nip.io evil.example:"${URL##*:}" user@localhost; do
+        rpc ping '' -H "Host: $host"
+        expect "Host $host -> 403, naming the setting" \
+            status 403 \
+            header Content-Type application/json \
+            no-challenge - \
+            where '.error.message | test("MCP_RESOURCE|--resource")'
+    done
+    rpc ping '' -H 'Host: evil.example' -H 'X-Forwarded-Host: localhost'
+    expect "X-Forwarded-Host does not stand in for a Host" status 403
+    get /health -H 'Host: evil.example'
+    expect "/health does not look at the Host" status 200
+
+    # As variables, because not every step knows all of them.
+    MCP_PUBLIC_KEY=$KEYS/public.pem MCP_ISSUER=$ISSUER start "step$STEP" --resource https://mcp.example.com/mcp
+    check "the start names the resource as the URL to connect to" start_names https://mcp.example.com/mcp
+    [ "$STEP" -lt 6 ] || TOKEN=$(token --username alice --audience https://mcp.example.com/mcp)
+    for host in mcp.example.com mcp.example.com:443 localhost; do
+        rpc ping '' -H "Host: $host"
+        expect "Host $host is let in where the resource is https://mcp.example.com/mcp" status 200 json .result '{}'
+    done
+    for host in mcp.example.com.evil.example example.com; do
+        rpc ping '' -H "Host: $host"
+        expect "Host $host -> 403 where the resource is https://mcp.example.com/mcp" status 403
+    done
+    stop "$PID"
+}
+
+# start_names URL: the line that says where the server listens ends in it.
+start_names() {
+    grep -q "listening on .*, clients connect to $1\$" "$LOG"
+}
+
+resources() {
+    local url
+    for url in localhost:9000/mcp 'http://localhost:9000/mcp#top' 'http://localhost:9000/mcp?a=b' nonsense \
+        http://localhost:9000/mcp/ http://localhost:9000/; do
+        refused --resource "$url"
+        check "--resource $url -> status 2, no panic" both "$EXIT" 2 no_panic
+    done
+}
+
+# both ACTUAL EXPECTED COMMAND..: `is`, and one more.
+both() {
+    is "$1" "$2" && "${@:3}"
 }

@@ -9,6 +9,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::routing::post;
 use serde_json::Value;
@@ -37,6 +38,10 @@ pub(crate) fn app(server: Server) -> Router {
             "/mcp",
             post(transport::receive)
                 .fallback(transport::method_not_allowed)
+                .layer(from_fn_with_state(
+                    server.config.clone(),
+                    headers::check_host,
+                ))
                 .layer(from_fn(headers::check_origin)),
         )
         .fallback(error::not_found)

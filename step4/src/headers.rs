@@ -7,8 +7,10 @@
 //! Spec: MCP 2026-07-28, basic/transports/streamable-http, "Security Warning" and "Request Headers".
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -17,6 +19,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::Url;
 
+use crate::config::Config;
 use crate::config::is_loopback;
 use crate::jsonrpc;
 use crate::jsonrpc::Error;
@@ -45,6 +48,33 @@ pub(crate) fn is_loopback_origin(origin: &str) -> bool {
             && url.origin().ascii_serialization() == origin
             && url.host().is_some_and(|host| is_loopback(&host))
     })
+}
+
+/// A browser that was lured to a name, which then was rebound to this machine, still sends that name
+/// in `Host`. So only our own names are answered; ports differ behind a proxy and do not count.
+pub(crate) async fn check_host(
+    State(config): State<Arc<Config>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let host = value(request.headers(), "Host").unwrap_or_default();
+    // A user before the name or a path behind it is no part of a host (RFC 9110, section 7.2).
+    let is_plain = !host.contains(['@', '/', '\\', '?', '#']);
+    let url = Url::parse(&format!("http://{host}"));
+    if !is_plain || !url.is_ok_and(|url| is_own(&url, &config.resource())) {
+        let rule = "unknown Host; to serve it, set --resource (MCP_RESOURCE) to its URL";
+        return Err(Error::http(StatusCode::FORBIDDEN, rule));
+    }
+    Ok(next.run(request).await)
+}
+
+/// Whether the host of a URL is this machine or that of the resource.
+fn is_own(
+    url: &Url,
+    resource: &str,
+) -> bool {
+    url.host().is_some_and(|host| is_loopback(&host))
+        || Url::parse(resource).is_ok_and(|own| own.host() == url.host())
 }
 
 /// Requires a header to be there and to say the same as the body.

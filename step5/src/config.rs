@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use url::Host;
+use url::Url;
 
 /// The largest body that is read, in bytes; a larger one is answered 413.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -22,6 +23,11 @@ pub(crate) struct Config {
     #[arg(long, env = "MCP_PUBLIC_KEY", default_value = "keys/public.pem")]
     pub(crate) public_key: PathBuf,
 
+    /// This server as its clients name it, where that is not this machine
+    /// [default: http://localhost:PORT/mcp]
+    #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
+    pub(crate) resource: Option<String>,
+
     /// How long a request may take in all, its body included. Not a flag: tests shorten it.
     #[arg(skip = Duration::from_secs(30))]
     pub(crate) request_timeout: Duration,
@@ -34,8 +40,33 @@ pub(crate) struct Config {
 impl Config {
     /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
+        if let Some(resource) = &self.resource {
+            return resource.clone();
+        }
         format!("http://localhost:{}/mcp", self.bind.port())
     }
+}
+
+/// Checks a URL and keeps it as it was written: others compare it byte for byte, and a URL library
+/// that prints it again may add a slash or drop a port.
+fn http_url(text: &str) -> Result<String, String> {
+    let is_http = text.starts_with("http://") || text.starts_with("https://");
+    // The parser takes the first word after any number of slashes for the host; we do not.
+    let has_host = Url::parse(text).is_ok() && !text.contains("///");
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\@?#".contains(&byte);
+    if is_http && has_host && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("expected http(s)://host[:port][/path], without user, query, fragment".to_owned())
+}
+
+/// A slash at the end makes another string, and clients disagree on whether to send it. So it is
+/// not allowed, with or without a path.
+fn resource_url(text: &str) -> Result<String, String> {
+    if text.ends_with('/') {
+        return Err("leave out the slash at the end".to_owned());
+    }
+    http_url(text)
 }
 
 /// Whether a host can only be this machine: `localhost`, 127.0.0.0/8 or `[::1]`.

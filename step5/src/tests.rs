@@ -100,6 +100,32 @@ fn config() -> Config {
     ])
 }
 
+/// Settings of a server that is known by this URL.
+fn with_resource(resource: &str) -> Config {
+    let mut config = config();
+    config.resource = Some(resource.to_owned());
+    config
+}
+
+/// The resource that follows from the port where none is set.
+fn resource_at(port: u16) -> String {
+    let mut config = config();
+    config.resource = None;
+    config.bind.set_port(port);
+    config.resource()
+}
+
+/// The settings with this argument; none where it is refused with exit status 2.
+fn config_with(argument: &str) -> Option<Config> {
+    match Config::try_parse_from(["server", argument]) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            assert_eq!(error.exit_code(), 2, "{argument}");
+            None
+        }
+    }
+}
+
 /// Settings with another file for the public key.
 fn with_key_file(file: PathBuf) -> Config {
     let mut config = config();

@@ -24,13 +24,13 @@ pub(crate) struct Config {
     pub(crate) public_key: PathBuf,
 
     /// Authorization server whose tokens we accept, the exact string in their `iss`
-    /// [default: http://localhost:9001]
     #[arg(long, env = "MCP_ISSUER", value_name = "URL", value_parser = http_url)]
-    pub(crate) issuer: Option<String>,
+    #[arg(default_value = "http://localhost:9001")]
+    pub(crate) issuer: String,
 
     /// This server as its clients name it, the exact string in the `aud` of their tokens
     /// [default: http://localhost:PORT/mcp]
-    #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = http_url)]
+    #[arg(long, env = "MCP_RESOURCE", value_name = "URL", value_parser = resource_url)]
     pub(crate) resource: Option<String>,
 
     /// How long a request may take in all, its body included. Not a flag: tests shorten it.
@@ -43,10 +43,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn issuer(&self) -> &str {
-        self.issuer.as_deref().unwrap_or("http://localhost:9001")
-    }
-
     /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
         if let Some(resource) = &self.resource {
@@ -67,6 +63,15 @@ fn http_url(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected http(s)://host[:port][/path], without user, query, fragment".to_owned())
+}
+
+/// A slash at the end makes another string, and clients disagree on whether to send it. So it is
+/// not allowed, with or without a path.
+fn resource_url(text: &str) -> Result<String, String> {
+    if text.ends_with('/') {
+        return Err("leave out the slash at the end".to_owned());
+    }
+    http_url(text)
 }
 
 /// Whether a host can only be this machine: `localhost`, 127.0.0.0/8 or `[::1]`.

@@ -133,11 +133,12 @@ impl Load for Source {
     type Error = KeyError;
 
     async fn load(&self) -> Result<KeySet, KeyError> {
-        match self {
-            Self::File(file) => Ok(KeySet {
-                keys: vec![read(file)?],
-            }),
-        }
+        let keys = match self {
+            Self::File(file) => vec![read(file)?],
+        };
+        Ok(KeySet {
+            keys,
+        })
     }
 }
 

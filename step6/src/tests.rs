@@ -103,19 +103,6 @@ fn config() -> Config {
     ])
 }
 
-/// Settings with another file for the public key.
-fn with_key_file(file: PathBuf) -> Config {
-    let mut config = config();
-    config.public_key = file;
-    config
-}
-
-/// What the start of the server says about its keys.
-async fn start_keys(config: Config) -> Result<(), String> {
-    let started = Server::new(config).keys.start().await;
-    started.map_err(|reason| reason.to_string())
-}
-
 /// Settings of a server that is known by this URL.
 fn with_resource(resource: &str) -> Config {
     let mut config = config();
@@ -131,16 +118,28 @@ fn resource_at(port: u16) -> String {
     config.resource()
 }
 
-/// Resource and issuer as the settings have them with this argument; none where it is refused with
-/// exit status 2.
-fn urls_of(argument: &str) -> Option<[String; 2]> {
+/// The settings with this argument; none where it is refused with exit status 2.
+fn config_with(argument: &str) -> Option<Config> {
     match Config::try_parse_from(["server", argument]) {
-        Ok(config) => Some([config.resource(), config.issuer().to_owned()]),
+        Ok(config) => Some(config),
         Err(error) => {
             assert_eq!(error.exit_code(), 2, "{argument}");
             None
         }
     }
+}
+
+/// Settings with another file for the public key.
+fn with_key_file(file: PathBuf) -> Config {
+    let mut config = config();
+    config.public_key = file;
+    config
+}
+
+/// What the start of the server says about its keys.
+async fn start_keys(config: Config) -> Result<(), String> {
+    let started = Server::new(config).keys.start().await;
+    started.map_err(|reason| reason.to_string())
 }
 
 /// A server with these settings.

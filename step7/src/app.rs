@@ -81,7 +81,7 @@ async fn health(State(server): State<Server>) -> Json<Value> {
     let age = server.keys.age().await;
     let mut auth = json!({
         "required": true,
-        "issuer": server.config.issuer(),
+        "issuer": server.config.issuer,
         "keys": age.is_some(),
         "resource_metadata": server.config.resource_metadata_url(),
     });

@@ -49,7 +49,7 @@ pub(crate) async fn resource(
     }
     Json(json!({
         "resource": resource,
-        "authorization_servers": [config.issuer()],
+        "authorization_servers": [config.issuer],
         "scopes_supported": BASIC_SCOPES,
         "bearer_methods_supported": ["header"],
         "resource_name": env!("CARGO_PKG_NAME"),

@@ -109,19 +109,6 @@ fn config() -> Config {
     config
 }
 
-/// Settings with another file for the public key.
-fn with_key_file(file: PathBuf) -> Config {
-    let mut config = config();
-    config.public_key = Some(file);
-    config
-}
-
-/// What the start of the server says about its keys.
-async fn start_keys(config: Config) -> Result<(), String> {
-    let started = Server::new(config).keys.start().await;
-    started.map_err(|reason| reason.to_string())
-}
-
 /// Settings of a server that is known by this URL.
 fn with_resource(resource: &str) -> Config {
     let mut config = config();
@@ -137,11 +124,10 @@ fn resource_at(port: u16) -> String {
     config.resource()
 }
 
-/// Resource and issuer as the settings have them with this argument; none where it is refused with
-/// exit status 2.
-fn urls_of(argument: &str) -> Option<[String; 2]> {
+/// The settings with this argument; none where it is refused with exit status 2.
+fn config_with(argument: &str) -> Option<Config> {
     match Config::try_parse_from(["server", argument]) {
-        Ok(config) => Some([config.resource(), config.issuer().to_owned()]),
+        Ok(config) => Some(config),
         Err(error) => {
             assert_eq!(error.exit_code(), 2, "{argument}");
             None
@@ -149,10 +135,23 @@ fn urls_of(argument: &str) -> Option<[String; 2]> {
     }
 }
 
+/// Settings with another file for the public key.
+fn with_key_file(file: PathBuf) -> Config {
+    let mut config = config();
+    config.public_key = Some(file);
+    config
+}
+
+/// What the start of the server says about its keys.
+async fn start_keys(config: Config) -> Result<(), String> {
+    let started = Server::new(config).keys.start().await;
+    started.map_err(|reason| reason.to_string())
+}
+
 /// Settings that trust this issuer and take the keys from there.
 fn with_issuer(issuer: &str) -> Config {
     let mut config = config();
-    config.issuer = Some(issuer.to_owned());
+    config.issuer = issuer.to_owned();
     config.public_key = None;
     config
 }

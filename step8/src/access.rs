@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 use axum::http::StatusCode;
@@ -38,8 +39,29 @@ const MANY_USERS: usize = 10_000;
 /// What decides, and what was decided.
 pub(crate) struct Access {
     limiter: Option<DefaultKeyedRateLimiter<String>>,
-    decisions: Mutex<VecDeque<Value>>,
+    decisions: Mutex<VecDeque<Decision>>,
     resource_metadata: String,
+}
+
+/// What was decided, put into words only where somebody reads them.
+struct Decision {
+    time: Timestamp,
+    user: Arc<User>,
+    rule: &'static Rule,
+    refusal: Option<String>,
+}
+
+impl Decision {
+    fn to_json(&self) -> Value {
+        json!({
+            "time": self.time.to_string(),
+            "sub": self.user.sub,
+            "client_id": self.user.client_id.as_deref().unwrap_or("unknown"),
+            "operation": format!("{} {}", self.rule.method, self.rule.name).trim_end(),
+            "allowed": self.refusal.is_none(),
+            "reason": self.refusal.as_deref().unwrap_or("permitted"),
+        })
+    }
 }
 
 impl Access {
@@ -56,7 +78,7 @@ impl Access {
     /// decision is logged and kept.
     pub(crate) fn check(
         &self,
-        user: &User,
+        user: &Arc<User>,
         method: &str,
         name: Option<&str>,
     ) -> Result<(), Error> {
@@ -64,15 +86,13 @@ impl Access {
             return Err(Error::new(INVALID_PARAMS, "the name is missing or unknown"));
         };
         let outcome = self.decide(user, rule);
-        let decision = json!({
-            "time": Timestamp::now().to_string(),
-            "sub": user.sub,
-            "client_id": user.client_id.as_deref().unwrap_or("unknown"),
-            "operation": format!("{method} {}", rule.name).trim_end(),
-            "allowed": outcome.is_ok(),
-            "reason": outcome.as_ref().err().map_or("permitted", |error| &error.message),
-        });
-        info!(%decision);
+        let decision = Decision {
+            time: Timestamp::now(),
+            user: user.clone(),
+            rule,
+            refusal: outcome.as_ref().err().map(|error| error.message.clone()),
+        };
+        info!(decision = %decision.to_json());
         let mut decisions = self.decisions.lock().expect("no holder panics");
         decisions.push_front(decision);
         decisions.truncate(REMEMBERED);
@@ -82,7 +102,7 @@ impl Access {
     /// The newest decisions first.
     pub(crate) fn decisions(&self) -> Vec<Value> {
         let decisions = self.decisions.lock().expect("no holder panics");
-        decisions.iter().cloned().collect()
+        decisions.iter().map(Decision::to_json).collect()
     }
 
     /// The role comes before the scope: a client that is told of a missing scope asks its user for
@@ -99,13 +119,11 @@ impl Access {
             let reason = "your role does not permit this";
             return Err(Error::http(StatusCode::FORBIDDEN, reason));
         }
-        let Some(needed) = rule.scopes.first() else {
-            return Ok(());
-        };
-        if user.scope.split(' ').any(|scope| rule.scopes.contains(&scope)) {
-            return Ok(());
+        let is_granted = user.scope.split(' ').any(|scope| rule.scopes.contains(&scope));
+        match rule.scopes.first() {
+            Some(needed) if !is_granted => Err(self.insufficient_scope(user, needed)),
+            _ => Ok(()),
         }
-        Err(self.insufficient_scope(user, needed))
     }
 
     /// Refuses a user who calls more often than the settings allow.

@@ -31,9 +31,9 @@ pub(crate) struct Config {
     pub(crate) public_key: Option<PathBuf>,
 
     /// Authorization server whose tokens we accept, the exact string in their `iss`
-    /// [default: http://localhost:9001]
     #[arg(long, env = "MCP_ISSUER", value_name = "URL", value_parser = http_url)]
-    pub(crate) issuer: Option<String>,
+    #[arg(default_value = "http://localhost:9001")]
+    pub(crate) issuer: String,
 
     /// This server as its clients name it, the exact string in the `aud` of their tokens
     /// [default: http://localhost:PORT/mcp]
@@ -46,13 +46,9 @@ pub(crate) struct Config {
 
     /// Where the roles of a user are in a token, as JSON pointers such as /groups, in their order; the
     /// first that leads anywhere counts
-    #[arg(
-        long,
-        env = "MCP_ROLES_CLAIM",
-        value_name = "POINTER",
-        value_delimiter = ','
-    )]
-    #[arg(default_values = ["/roles", "/realm_access/roles"], value_parser = json_pointer)]
+    #[arg(long, env = "MCP_ROLES_CLAIM", value_name = "POINTER")]
+    #[arg(value_delimiter = ',', value_parser = json_pointer)]
+    #[arg(default_values = ["/roles", "/realm_access/roles"])]
     pub(crate) roles_claim: Vec<String>,
 
     /// How many tools one user may call in a minute, on average and at once; 0 is no limit
@@ -69,10 +65,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn issuer(&self) -> &str {
-        self.issuer.as_deref().unwrap_or("http://localhost:9001")
-    }
-
     /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
         if let Some(resource) = &self.resource {

@@ -27,13 +27,10 @@ pub(crate) struct Server {
 impl Server {
     /// Puts the parts together; nothing is read or asked for yet.
     pub(crate) fn new(config: Config) -> Self {
-        let name = config.issuer().to_owned();
-        let issuer = Arc::new(Cached::new(
-            Issuer {
-                name,
-            },
-            issuer::RULES,
-        ));
+        let issuer = Issuer {
+            name: config.issuer.clone(),
+        };
+        let issuer = Arc::new(Cached::new(issuer, issuer::RULES));
         let keys = Arc::new(Keys::new(&config, issuer.clone()));
         let scope = BASIC_SCOPES.join(" ");
         Self {

@@ -3,12 +3,12 @@
 //!
 //! What it is looked up by is the whole token, so nothing of a token that was not itself verified
 //! counts. Only what was verified is remembered, so nobody without a valid token can fill this. An
-//! entry ends with its token, and with the set of keys that the token was verified by.
+//! entry ends with its token. That it ends with the keys of its token, too, is up to whoever asks: they
+//! are a part of what is remembered.
 //!
 //! Left out: revocation before the end of a token (RFC 7662, introspection); it was so without this.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
@@ -17,52 +17,45 @@ use lru::LruCache;
 /// How many tokens are remembered; the one that was not used for the longest time makes room.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("more than none");
 
-/// Values of type `T` by the token that vouches for them, verified with keys of type `K`.
-pub(crate) struct Verified<T, K> {
-    entries: Mutex<LruCache<String, Entry<T, K>>>,
+/// Values of type `T` by the token that vouches for them.
+pub(crate) struct Verified<T> {
+    entries: Mutex<LruCache<String, Entry<T>>>,
 }
 
-struct Entry<T, K> {
-    value: Arc<T>,
-    keys: Arc<K>,
+struct Entry<T> {
+    value: T,
     /// In seconds since 1970.
     ends: f64,
 }
 
-impl<T, K> Verified<T, K> {
+impl<T: Clone> Verified<T> {
     pub(crate) fn new() -> Self {
         Self {
             entries: Mutex::new(LruCache::new(CAPACITY)),
         }
     }
 
-    /// What this very token vouched for, unless it has expired, and the keys it was verified with. If
-    /// these are not the keys of now, it counts for nothing.
+    /// What this very token vouched for, unless it has expired.
     pub(crate) fn get(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Option<(Arc<T>, Arc<K>)> {
+    ) -> Option<T> {
         let mut entries = self.entries.lock().expect("no holder panics");
         let entry = entries.get(token)?;
-        if (now.as_second() as f64) < entry.ends {
-            return Some((entry.value.clone(), entry.keys.clone()));
-        }
-        entries.pop(token);
-        None
+        let is_valid = (now.as_second() as f64) < entry.ends;
+        is_valid.then(|| entry.value.clone())
     }
 
-    /// Remembers what a token vouches for until it `ends`, in seconds since 1970, or the keys do.
+    /// Remembers what a token vouches for until it `ends`, in seconds since 1970.
     pub(crate) fn insert(
         &self,
         token: &str,
-        keys: Arc<K>,
         ends: f64,
-        value: Arc<T>,
+        value: T,
     ) {
         let entry = Entry {
             value,
-            keys,
             ends,
         };
         let mut entries = self.entries.lock().expect("no holder panics");

@@ -68,7 +68,7 @@ async fn read(request: Request) -> Result<Bytes, Error> {
 /// nothing that it could change.
 fn permit(
     access: &Access,
-    user: &User,
+    user: &Arc<User>,
     headers: &HeaderMap,
     value: &Value,
 ) -> Result<(), Error> {

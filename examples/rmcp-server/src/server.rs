@@ -29,7 +29,7 @@ pub(crate) struct Server {
 impl Server {
     /// Puts the parts together; nothing is read or asked for yet.
     pub(crate) fn new(config: Config) -> Self {
-        let name = config.issuer().to_owned();
+        let name = config.issuer.clone();
         let issuer = Arc::new(Cached::new(
             Issuer {
                 name,
