@@ -1,0 +1,184 @@
+//! What can be made to go wrong, path by path.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http_body_util::channel::Channel;
+use serde_json::json;
+use tokio::time::interval;
+
+use crate::MockGitHub;
+use crate::world;
+
+/// Something that a provider does and should not, or that a client should not rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 500 with a page.
+    ServerError,
+    /// No answer, ever.
+    Hang,
+    /// Good headers, and a body that never ends, a byte at a time.
+    Drip,
+    /// A megabyte.
+    Huge,
+    /// 302 to itself.
+    Redirect,
+    /// A page with status 200.
+    Html,
+    /// A good answer's status and type, and no JSON.
+    NotJson,
+    /// Status 200, `error` in the body.
+    Error,
+    /// Form-encoded, whatever was asked for.
+    Form,
+    /// 403 with a page, as for a request without `User-Agent`.
+    Forbidden,
+    /// 403 as the primary rate limit.
+    RateLimit,
+    /// 429 as the secondary one.
+    SecondaryLimit,
+    /// 401, as for a token that was revoked.
+    Unauthorized,
+    /// The token endpoint gives a token that was issued to another app.
+    OtherApp,
+    /// `/user` answers as somebody else.
+    OtherUser,
+    /// The browser comes back with another `iss`.
+    OtherIssuer,
+}
+
+const NAMES: &[(&str, Fault)] = &[
+    ("500", Fault::ServerError),
+    ("hang", Fault::Hang),
+    ("drip", Fault::Drip),
+    ("huge", Fault::Huge),
+    ("redirect", Fault::Redirect),
+    ("html", Fault::Html),
+    ("not-json", Fault::NotJson),
+    ("error", Fault::Error),
+    ("form", Fault::Form),
+    ("403", Fault::Forbidden),
+    ("rate-limit", Fault::RateLimit),
+    ("secondary-limit", Fault::SecondaryLimit),
+    ("401", Fault::Unauthorized),
+    ("other-app", Fault::OtherApp),
+    ("other-user", Fault::OtherUser),
+    ("other-issuer", Fault::OtherIssuer),
+];
+
+/// There is no fault of that name.
+#[derive(Debug)]
+pub struct UnknownFault;
+
+impl fmt::Display for UnknownFault {
+    fn fmt(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+        write!(f, "no such fault; there are {}", names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownFault {}
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFault> {
+        let found = NAMES.iter().find(|(name, _)| *name == text);
+        found.map(|(_, fault)| *fault).ok_or(UnknownFault)
+    }
+}
+
+/// Gives the fault of the path instead of its answer. The last three are made by the handlers.
+pub(crate) async fn inject(
+    State(github): State<MockGitHub>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let fault = github.world().faults.get(&path).copied();
+    match fault {
+        None | Some(Fault::OtherApp | Fault::OtherUser | Fault::OtherIssuer) => {
+            next.run(request).await
+        }
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Redirect) => ([(header::LOCATION, path)], StatusCode::FOUND).into_response(),
+        Some(fault) => broken(fault),
+    }
+}
+
+fn broken(fault: Fault) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+    match fault {
+        Fault::Drip => (json, drip()).into_response(),
+        Fault::Huge => {
+            let filler = "x".repeat(1024 * 1024);
+            Json(json!({"access_token": "gho_x", "token_type": "bearer", "filler": filler}))
+                .into_response()
+        }
+        Fault::Html => Html("<html>OK</html>").into_response(),
+        Fault::NotJson => (json, "{\"access_token\": ").into_response(),
+        Fault::Error => {
+            Json(json!({"error": "bad_verification_code", "error_description": "made to fail"}))
+                .into_response()
+        }
+        Fault::Form => "access_token=gho_x&scope=&token_type=bearer".into_response(),
+        Fault::Forbidden => (StatusCode::FORBIDDEN, Html("<html>Forbidden</html>")).into_response(),
+        Fault::RateLimit => rate_limited(),
+        Fault::SecondaryLimit => {
+            let body = Json(json!({"message": "You have exceeded a secondary rate limit."}));
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                [(header::RETRY_AFTER, "42")],
+                body,
+            )
+                .into_response()
+        }
+        Fault::Unauthorized => {
+            let body = Json(json!({"message": "Bad credentials"}));
+            (StatusCode::UNAUTHORIZED, body).into_response()
+        }
+        _ => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Html("<html>Unicorn!</html>"),
+        )
+            .into_response(),
+    }
+}
+
+fn rate_limited() -> Response {
+    let reset = (world::now() + 90).to_string();
+    let headers = [
+        ("x-ratelimit-limit", "5000".to_owned()),
+        ("x-ratelimit-remaining", "0".to_owned()),
+        ("x-ratelimit-reset", reset),
+    ];
+    let body = Json(json!({"message": "API rate limit exceeded"}));
+    (StatusCode::FORBIDDEN, headers, body).into_response()
+}
+
+/// A space every tenth of a second, until nobody reads on: good JSON, as far as it goes.
+fn drip() -> Body {
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    tokio::spawn(async move {
+        let mut ticks = interval(Duration::from_millis(100));
+        while sender.send_data(Bytes::from_static(b" ")).await.is_ok() {
+            ticks.tick().await;
+        }
+    });
+    Body::new(body)
+}
