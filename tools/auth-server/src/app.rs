@@ -37,6 +37,7 @@ use crate::revoke;
 use crate::session;
 use crate::state::AppState;
 use crate::token;
+use crate::upstream::flow;
 use crate::userinfo;
 
 /// The whole server as a router, for a listener of its own. Tests drive it without a socket.
@@ -50,7 +51,8 @@ pub(crate) fn app(state: &AppState) -> Router {
 pub(crate) fn endpoints(state: &AppState) -> Router {
     let config = &state.config;
     let path = &config.issuer.path;
-    let for_browsers = at(path, for_browsers())
+    let callback = state.upstream.as_ref().map(|upstream| upstream.callback());
+    let for_browsers = at(path, for_browsers(callback))
         .layer(middleware::from_fn_with_state(state.clone(), own_host))
         .layer(middleware::map_response(pages::protect));
     let metadata = in_json_405(metadata::router(&config.issuer));
@@ -116,8 +118,9 @@ fn for_servers() -> Router<AppState> {
     Router::new().route("/oauth/introspect", post(introspect::post))
 }
 
-fn for_browsers() -> Router<AppState> {
-    Router::new()
+/// `callback` is where the upstream provider, if there is one, sends browsers back to.
+fn for_browsers(callback: Option<&str>) -> Router<AppState> {
+    let router = Router::new()
         .route("/", get(home::get))
         .route("/style.css", get(pages::style))
         .route("/oauth/authorize", get(authorize::get))
@@ -125,7 +128,13 @@ fn for_browsers() -> Router<AppState> {
         .route("/oauth/consent", post(consent::post))
         .route("/oauth/logout", post(logout::switch_user))
         .route("/oauth/end_session", get(logout::get).post(logout::post))
-        .route("/oauth/end_session/confirm", post(logout::confirm))
+        .route("/oauth/end_session/confirm", post(logout::confirm));
+    match callback {
+        Some(callback) => router
+            .route("/oauth/upstream", post(flow::begin))
+            .route(callback, get(flow::finish)),
+        None => router,
+    }
 }
 
 /// Pages are shown under our own names only; metadata and tokens may be fetched under any, such as

@@ -61,6 +61,7 @@ async fn start(
     match step {
         Step::SignIn {
             client,
+            ..
         } => Ok(login_page(state, headers, params, &client)),
         Step::Decide {
             request,
@@ -89,6 +90,7 @@ fn login_page(
     let browser = Browser::of(&state.config, headers);
     let screen = login::Screen {
         client,
+        redirect_host: &login::redirect_host(params),
         request: &params.encode(),
         failed_as: None,
     };

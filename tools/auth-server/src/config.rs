@@ -12,9 +12,12 @@ use anyhow::Result;
 use anyhow::bail;
 use anyhow::ensure;
 use clap::Args;
+use clap::Parser;
 use url::Url;
 
 use crate::net;
+use crate::upstream::settings::ClientSecret;
+use crate::upstream::settings::GitHub;
 
 /// The settings as given. All lifetimes are in seconds.
 #[derive(Args, Clone, Debug)]
@@ -52,6 +55,34 @@ pub struct Settings {
     /// TOML file of users, instead of the demo users
     #[arg(long, env = "AUTH_USERS")]
     pub users: Option<PathBuf>,
+
+    /// Nobody signs in with a password here: only at the upstream provider
+    #[arg(long, env = "AUTH_NO_LOCAL_USERS", conflicts_with = "users")]
+    pub no_local_users: bool,
+
+    /// OpenID provider at which users can sign in as well
+    #[arg(long, env = "MCP_UPSTREAM_ISSUER", requires = "upstream_client_id")]
+    pub upstream_issuer: Option<String>,
+
+    /// What this server is called there; its secret, if it has one, is MCP_UPSTREAM_CLIENT_SECRET
+    #[arg(long, env = "MCP_UPSTREAM_CLIENT_ID", requires = "upstream_issuer")]
+    pub upstream_client_id: Option<String>,
+
+    /// Beginning of the names of users who sign in there [default: the host of its issuer]
+    #[arg(long, env = "MCP_UPSTREAM_NAME")]
+    pub upstream_name: Option<String>,
+
+    /// Role of users who sign in there
+    #[arg(long, env = "MCP_UPSTREAM_ROLE", default_value = "user", value_parser = ["admin", "user", "guest"])]
+    pub upstream_role: String,
+
+    /// The secret for the upstream provider, from the environment only.
+    #[arg(skip = ClientSecret::from_environment())]
+    pub upstream_client_secret: ClientSecret,
+
+    /// GitHub as the upstream provider, for a program that takes this server as a library.
+    #[arg(skip)]
+    pub github: Option<GitHub>,
 
     /// TOML file of pre-registered clients
     #[arg(long, env = "AUTH_CLIENTS")]
@@ -103,6 +134,26 @@ pub struct Settings {
     pub allow_loopback_client_metadata: bool,
 }
 
+/// For [`Settings::from_environment`], which has a command line of its own.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Bare {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Settings {
+    /// Each setting from its environment variable or its default, for a program whose flags are
+    /// other ones.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the variable.
+    pub fn from_environment() -> Result<Self> {
+        Ok(Bare::try_parse_from(Vec::<String>::new())?.settings)
+    }
+}
+
 /// The settings after every check.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -123,6 +174,11 @@ impl Config {
         let issuer = Issuer::parse(&settings.issuer.clone().unwrap_or_else(default))?;
         settings.resource.iter().try_for_each(|r| check_resource(r))?;
         refuse_exposure(&settings, &issuer, address)?;
+        let elsewhere = settings.upstream_issuer.is_some() || settings.github.is_some();
+        ensure!(
+            elsewhere || !settings.no_local_users,
+            "--no-local-users without an --upstream-issuer: nobody could sign in"
+        );
         Ok(Self {
             settings,
             issuer,
@@ -131,7 +187,7 @@ impl Config {
 
     /// Whether the built-in users with their well-known passwords are in force.
     pub(crate) fn has_demo_users(&self) -> bool {
-        self.settings.users.is_none()
+        self.settings.users.is_none() && !self.settings.no_local_users
     }
 
     /// How long a request may take.
@@ -150,9 +206,9 @@ fn refuse_exposure(
         return Ok(());
     }
     ensure!(
-        settings.users.is_some(),
+        settings.users.is_some() || settings.no_local_users,
         "{address} is reachable from other machines and the demo users' passwords are known to \
-         everybody: give --users FILE, or --bind a loopback address"
+         everybody: give --users FILE or --no-local-users, or --bind a loopback address"
     );
     ensure!(
         issuer.https,

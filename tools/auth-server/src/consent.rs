@@ -59,6 +59,7 @@ pub(crate) fn page(
         refresh_days: refresh_days(state, &request.client),
         grant_days: days(state.config.settings.grant_ttl),
         username: &session.user.username,
+        login: session.user.login.as_deref(),
         display_name: session.user.display_name(),
         csrf: &session.form_token(state, PURPOSE, &carried),
         request: &carried,
@@ -101,7 +102,7 @@ fn granted(
     request: &AuthorizationRequest,
     session: &Session,
 ) -> Result<Scopes, Refusal> {
-    let granted = scopes::grantable(&request.scope, &session.user.roles);
+    let granted = scopes::grantable(&request.scope, &session.user);
     if granted.is_empty() {
         return Err(Refusal::Back {
             back: Box::new(request.back.clone()),

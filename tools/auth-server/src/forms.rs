@@ -10,6 +10,7 @@ use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::secret;
 use crate::session;
+use crate::session::Browser;
 use crate::session::Session;
 use crate::state::AppState;
 
@@ -28,6 +29,24 @@ pub(crate) fn foreign_form() -> Refusal {
                Go back to the client and start again."
             .to_owned(),
         hints: &[],
+    }
+}
+
+/// The browser, once its form is known to be ours: otherwise another site could sign its visitor
+/// in under the attacker's name and wait for what they grant (login CSRF).
+pub(crate) fn own_browser(
+    state: &AppState,
+    form: &Form,
+) -> Result<Browser, Refusal> {
+    let browser = Browser::of(&state.config, &form.headers);
+    let token = form.params.one("csrf")?.unwrap_or_default();
+    let ours = session::is_own_form(&state.config, &form.headers)
+        && browser.new_cookie.is_none()
+        && secret::same(token, &browser.login_token(state));
+    if ours {
+        Ok(browser)
+    } else {
+        Err(foreign_form())
     }
 }
 

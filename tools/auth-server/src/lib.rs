@@ -5,6 +5,7 @@
 //!
 //! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `logout`, `token`,
 //!   `register`, `manage`, `revoke`, `introspect`, `userinfo`, `home`
+//! - signing in elsewhere: `upstream`, either GitHub or any OpenID provider
 //! - what it is about: `clients`, `documents`, `cimd`, `redirect`, `users`, `passwords`,
 //!   `client_secrets`, `scopes`, `resource`, `refresh_token`, `access`
 //! - what the pages rest on: `pages`, `forms`, `refusal`, `session`, `signed_in`, `known_browser`,
@@ -67,6 +68,7 @@ mod store;
 mod text;
 mod throttle;
 mod token;
+mod upstream;
 mod userinfo;
 mod users;
 
@@ -76,6 +78,10 @@ pub use commands::revoke;
 pub use commands::rotate_keys;
 pub use server::AuthServer;
 pub use server::serve;
+pub use upstream::on_behalf::ApiError;
+pub use upstream::on_behalf::GitHubApi;
+pub use upstream::settings::ClientSecret;
+pub use upstream::settings::GitHub;
 
 #[cfg(test)]
 mod tests;

@@ -20,10 +20,10 @@ use crate::known_browser;
 use crate::limits::Peer;
 use crate::pages;
 use crate::params::Form;
+use crate::params::Params;
+use crate::redirect;
 use crate::refusal::Refusal;
 use crate::refusal::Who;
-use crate::secret;
-use crate::session;
 use crate::session::Browser;
 use crate::signed_in;
 use crate::state::AppState;
@@ -34,6 +34,8 @@ const EVENT: &str = signed_in::EVENT;
 pub(crate) struct Screen<'a> {
     /// Name or host of the client that the user comes from; empty where it is not known.
     pub(crate) client: &'a str,
+    /// Where the client's answer goes, as the request says.
+    pub(crate) redirect_host: &'a str,
     /// The authorization request, as a query.
     pub(crate) request: &'a str,
     /// The user name of an attempt that failed.
@@ -51,6 +53,9 @@ pub(crate) fn page(
         base: &config.issuer.path,
         issuer: &config.issuer.text,
         client: screen.client,
+        redirect_host: screen.redirect_host,
+        provider: state.upstream.as_ref().map(|upstream| upstream.label()),
+        passwords: !config.settings.no_local_users,
         failed_as: screen.failed_as,
         request: screen.request,
         csrf: &browser.login_token(state),
@@ -61,6 +66,13 @@ pub(crate) fn page(
         None => StatusCode::OK,
     };
     pages::show(status, &page)
+}
+
+/// The host of the `redirect_uri` that a request names. Empty where it names none; whether the client
+/// may use it is checked before anything is sent there.
+pub(crate) fn redirect_host(request: &Params) -> String {
+    let uri = request.all("redirect_uri").next();
+    uri.map(redirect::shown_host).unwrap_or_default()
 }
 
 /// `POST /oauth/login` with `username`, `password`, `request` and `csrf`.
@@ -81,7 +93,7 @@ async fn attempt(
     form: &Form,
 ) -> Result<Response, Refusal> {
     // First of all: the forms of other sites must not use up anybody's attempts.
-    let browser = own_browser(state, form)?;
+    let browser = forms::own_browser(state, form)?;
     if let Err(seconds) = state.logins.check(&address) {
         return Ok(too_many(state, form, seconds, "address"));
     }
@@ -108,9 +120,11 @@ async fn try_again(
     browser: &Browser,
     username: &str,
 ) -> Result<Response, Refusal> {
-    let client = match request::read(state, &forms::carried(form), None).await? {
+    let request = forms::carried(form);
+    let client = match request::read(state, &request, None).await? {
         Step::SignIn {
             client,
+            ..
         } => client,
         Step::Decide {
             ..
@@ -118,28 +132,11 @@ async fn try_again(
     };
     let screen = Screen {
         client: &client,
+        redirect_host: &redirect_host(&request),
         request: form.params.one("request")?.unwrap_or_default(),
         failed_as: Some(username),
     };
     Ok(page(state, browser, &screen))
-}
-
-/// The browser, once its form is known to be ours: otherwise another site could sign its visitor
-/// in under the attacker's name and wait for what they grant (login CSRF).
-fn own_browser(
-    state: &AppState,
-    form: &Form,
-) -> Result<Browser, Refusal> {
-    let browser = Browser::of(&state.config, &form.headers);
-    let token = form.params.one("csrf")?.unwrap_or_default();
-    let ours = session::is_own_form(&state.config, &form.headers)
-        && browser.new_cookie.is_none()
-        && secret::same(token, &browser.login_token(state));
-    if ours {
-        Ok(browser)
-    } else {
-        Err(forms::foreign_form())
-    }
 }
 
 /// A name that is nobody's is not logged: people type their password into the wrong field.

@@ -34,13 +34,15 @@ pub(crate) fn router(issuer: &Issuer) -> Router<AppState> {
 
 async fn serve(State(state): State<AppState>) -> Response {
     let cache = [(header::CACHE_CONTROL, "public, max-age=300")];
-    (cache, Json(document(&state.config.issuer))).into_response()
+    (cache, Json(document(&state))).into_response()
 }
 
 /// The document. Members beyond RFC 8414's required ones are there because real clients refuse
 /// servers without them: `code_challenge_methods_supported` above all.
-fn document(issuer: &Issuer) -> Value {
-    let scopes: Vec<_> = scopes::ALL.iter().map(|(name, _)| name).collect();
+fn document(state: &AppState) -> Value {
+    let issuer = &state.config.issuer;
+    let upstream = state.upstream.as_ref().map(|upstream| upstream.name());
+    let scopes: Vec<_> = scopes::offered(upstream).collect();
     let with_secret: Vec<_> = AUTH_METHODS.iter().filter(|m| **m != "none").collect();
     json!({
         "issuer": issuer.text,

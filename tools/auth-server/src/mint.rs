@@ -43,7 +43,7 @@ impl Access<'_> {
             "client_id": self.client_id,
             "scope": scopes::join(self.scopes),
             "roles": self.user.roles,
-            "preferred_username": self.user.username,
+            "preferred_username": self.user.login(),
         })
     }
 
@@ -94,7 +94,7 @@ impl Id<'_> {
         }
         if self.scopes.contains("profile") {
             claims["name"] = json!(self.user.display_name());
-            claims["preferred_username"] = json!(self.user.username);
+            claims["preferred_username"] = json!(self.user.login());
         }
         claims
     }

@@ -43,6 +43,12 @@ pub(crate) struct Login<'a> {
     pub(crate) issuer: &'a str,
     /// Name or host of the client that the user comes from.
     pub(crate) client: &'a str,
+    /// Where the client's answer goes.
+    pub(crate) redirect_host: &'a str,
+    /// The upstream provider, as people call it.
+    pub(crate) provider: Option<&'a str>,
+    /// Whether there are users with passwords.
+    pub(crate) passwords: bool,
     /// The user name of an attempt that failed.
     pub(crate) failed_as: Option<&'a str>,
     pub(crate) request: &'a str,
@@ -70,6 +76,8 @@ pub(crate) struct Consent<'a> {
     /// When it ends in any case.
     pub(crate) grant_days: i64,
     pub(crate) username: &'a str,
+    /// What the user is called at the upstream provider, where they signed in there.
+    pub(crate) login: Option<&'a str>,
     pub(crate) display_name: &'a str,
     pub(crate) request: &'a str,
     pub(crate) csrf: &'a str,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::users::User;
+
 /// What a token lets its bearer do. Order is that of the table below.
 pub(crate) type Scopes = BTreeSet<&'static str>;
 
@@ -15,12 +17,17 @@ pub(crate) const BASIC: &[&str] = &["mcp:read", "mcp:tools", "mcp:prompts"];
 /// so every role may lend them.
 const IDENTITY: &[&str] = &["openid", "profile", "offline_access"];
 
+/// What the users of an upstream provider can lend besides, whatever their role: it is theirs.
+/// Given as the basic ones are.
+const THEIR_OWN: &[(&str, &[&str])] = &[("github", &["github:profile"])];
+
 /// Each scope with the sentence the consent page shows for it.
 pub(crate) const ALL: &[(&str, &str)] = &[
     ("mcp:read", "List tools and prompts"),
     ("mcp:tools", "Use tools on your behalf"),
     ("mcp:prompts", "Use prompts on your behalf"),
     ("mcp:audit", "Read the audit log of all users"),
+    ("github:profile", "Read your GitHub profile"),
     ("openid", "Know your user name"),
     ("profile", "See your display name"),
     ("offline_access", "Stay connected while you are away"),
@@ -58,8 +65,30 @@ pub(crate) fn missing(
     missing.join(" ").chars().take(200).collect()
 }
 
-/// Everything that the roles can lend: the union over all of them; no known role is a guest.
-pub(crate) fn permitted(roles: &[String]) -> Scopes {
+/// The names that a server has where users can sign in at that provider as well.
+pub(crate) fn offered(upstream: Option<&str>) -> impl Iterator<Item = &'static str> {
+    let foreign = THEIR_OWN
+        .iter()
+        .filter(move |(name, _)| upstream != Some(name))
+        .flat_map(|(_, scopes)| *scopes);
+    let foreign: Scopes = foreign.copied().collect();
+    ALL.iter().map(|(name, _)| *name).filter(move |name| !foreign.contains(name))
+}
+
+/// What a user of that provider has beyond the role.
+fn their_own(upstream: Option<&str>) -> &'static [&'static str] {
+    let row = THEIR_OWN.iter().find(|(name, _)| upstream == Some(name));
+    row.map_or(&[], |(_, scopes)| scopes)
+}
+
+/// Everything that the user can lend: the union over all roles, where no known role is a guest,
+/// and what comes with the upstream provider.
+pub(crate) fn permitted(user: &User) -> Scopes {
+    let upstream = their_own(user.upstream.as_deref());
+    by_role(&user.roles).chain(upstream.iter().copied()).collect()
+}
+
+fn by_role(roles: &[String]) -> impl Iterator<Item = &'static str> {
     let of = |role: &str| PERMITTED.iter().find(|(name, _)| *name == role);
     let known: Vec<_> = roles.iter().filter_map(|role| of(role)).collect();
     let rows = if known.is_empty() {
@@ -67,25 +96,22 @@ pub(crate) fn permitted(roles: &[String]) -> Scopes {
     } else {
         known
     };
-    rows.into_iter()
-        .flat_map(|(_, scopes)| *scopes)
-        .chain(IDENTITY)
-        .copied()
-        .collect()
+    rows.into_iter().flat_map(|(_, scopes)| *scopes).chain(IDENTITY).copied()
 }
 
-/// What a request for `asked` may give a user with these roles. Nothing asked for means the basic
-/// scopes. Empty when the role permits none of it.
+/// What a request for `asked` may give this user. Nothing asked for means the basic scopes. Empty
+/// when the role permits none of it.
 pub(crate) fn grantable(
     asked: &str,
-    roles: &[String],
+    user: &User,
 ) -> Scopes {
     let wanted = if asked.is_empty() {
-        BASIC.iter().copied().collect()
+        let upstream = their_own(user.upstream.as_deref());
+        BASIC.iter().chain(upstream).copied().collect()
     } else {
         known(asked)
     };
-    &wanted & &permitted(roles)
+    &wanted & &permitted(user)
 }
 
 /// The space-delimited form of RFC 6749 section 3.3, in the order of the table.

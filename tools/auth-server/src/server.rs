@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::Settings;
 use crate::state::AppState;
+use crate::upstream::on_behalf::GitHubApi;
 use crate::users::DEMO;
 
 /// How long requests in flight may take once the server is told to stop.
@@ -67,6 +68,12 @@ impl AuthServer {
     /// Includes `/.well-known/jwks.json` and both metadata documents.
     pub fn endpoints(&self) -> Router {
         app::endpoints(&self.0)
+    }
+
+    /// GitHub's API in the names of those who signed in there; `None` where users do not.
+    #[must_use]
+    pub fn github(&self) -> Option<GitHubApi> {
+        GitHubApi::of(&self.0)
     }
 
     /// Follows the keys every second and throws away what has expired every minute. Never ends:
@@ -196,6 +203,24 @@ fn announce(
         state.keys.ring().signer.kid()
     );
     tracing::info!("tokens are for {}", config.settings.resource.join(" and "));
+    if let Some(upstream) = &state.upstream {
+        tracing::info!(
+            "users sign in at {}, as {}:.. and with the role {}",
+            upstream.label(),
+            upstream.name(),
+            config.settings.upstream_role
+        );
+    }
+    warn_of_loose_settings(config);
+    tracing::info!("try next: cargo run -p step8 -- --issuer {issuer}");
+    tracing::info!(
+        "     and: cargo run -p mcp-client -- walk {}",
+        config.settings.resource[0]
+    );
+    tracing::info!("or open {issuer} in a browser");
+}
+
+fn warn_of_loose_settings(config: &Config) {
     if config.has_demo_users() {
         let names: Vec<_> = DEMO.iter().map(|(name, role)| format!("{name} ({role})")).collect();
         tracing::warn!(
@@ -206,10 +231,4 @@ fn announce(
     if config.settings.allow_loopback_client_metadata {
         tracing::warn!("client metadata documents may lie on this machine: for development only");
     }
-    tracing::info!("try next: cargo run -p step8 -- --issuer {issuer}");
-    tracing::info!(
-        "     and: cargo run -p mcp-client -- walk {}",
-        config.settings.resource[0]
-    );
-    tracing::info!("or open {issuer} in a browser");
 }

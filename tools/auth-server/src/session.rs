@@ -163,6 +163,11 @@ impl Browser {
         }
     }
 
+    /// By what a sign-in elsewhere is tied to this browser.
+    pub(crate) fn hash(&self) -> String {
+        secret::sha256(&self.id)
+    }
+
     /// The token that ties the login form to this browser.
     pub(crate) fn login_token(
         &self,

@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use crate::clients::Client;
 use crate::clients::Preregistered;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::Settings;
 use crate::keys::Keyring;
 use crate::limits::InFlight;
 use crate::limits::PerMinute;
@@ -21,6 +23,11 @@ use crate::store;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::throttle::Throttle;
+use crate::upstream::Upstream;
+use crate::upstream::refreshing::Refreshing;
+use crate::upstream::vault::Vault;
+use crate::users::Local;
+use crate::users::Newcomer;
 use crate::users::Users;
 
 /// The server's state; clones share it.
@@ -36,6 +43,11 @@ pub(crate) struct Inner {
     /// Whether the signing key was made at this start.
     pub(crate) made_keys: bool,
     pub(crate) users: Arc<Users>,
+    /// Where users can sign in elsewhere.
+    pub(crate) upstream: Option<Upstream>,
+    /// GitHub's tokens; `None` where users do not sign in there.
+    pub(crate) vault: Option<Vault>,
+    pub(crate) refreshing: Refreshing,
     pub(crate) preregistered: Preregistered,
     pub(crate) client_secrets: ClientSecrets,
     pub(crate) documents: Documents,
@@ -71,18 +83,26 @@ impl AppState {
         clock: Clock,
     ) -> Result<Self> {
         let settings = config.settings.clone();
-        let users = Users::load(settings.users.as_deref())?;
+        let upstream = Upstream::new(&settings, &config.issuer)?;
+        let users = Users::load(&local(&settings), upstream.as_ref().map(Upstream::name))?;
         let preregistered = clients::load(settings.clients.as_deref())?;
         let store = Store::open(&settings.data)?;
         let seal_key = store.seal_key().map_err(|error| anyhow!("{error}"))?;
         let sealer = Arc::new(Sealer::new(&seal_key));
         let retention = settings.access_ttl + KEY_LEEWAY;
+        let vault = open_vault(upstream.as_ref(), &settings.keys_dir)?;
+        if let Some(upstream) = &upstream {
+            welcome_back(&users, upstream, &settings.upstream_role, &store)?;
+        }
         let (keys, made_keys) = Keyring::open(settings.keys_dir, retention, &store, clock.now())?;
         Ok(Self(Arc::new(Inner {
             clock,
             keys,
             made_keys,
             users: Arc::new(users),
+            upstream,
+            vault,
+            refreshing: Refreshing::default(),
             preregistered,
             client_secrets: ClientSecrets::new(sealer.clone()),
             documents: Documents::new(settings.allow_loopback_client_metadata),
@@ -115,4 +135,40 @@ impl AppState {
         let stored = self.store.run(move |tx| store::clients::find(tx, &id)).await?;
         Ok(stored.map(|stored| stored.client))
     }
+}
+
+fn local(settings: &Settings) -> Local<'_> {
+    match &settings.users {
+        _ if settings.no_local_users => Local::Nobody,
+        Some(path) => Local::File(path),
+        None => Local::Demo,
+    }
+}
+
+/// For GitHub's tokens alone: an OpenID provider's are not kept.
+fn open_vault(
+    upstream: Option<&Upstream>,
+    keys_dir: &Path,
+) -> Result<Option<Vault>> {
+    match upstream {
+        Some(Upstream::GitHub(_)) => Vault::open(keys_dir).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Those who signed in at this provider before the start, under this very client id.
+fn welcome_back(
+    users: &Users,
+    upstream: &Upstream,
+    role: &str,
+    store: &Store,
+) -> Result<()> {
+    let credential = upstream.credential();
+    let rows = store
+        .run_now(|tx| store::upstream::users(tx, &credential))
+        .map_err(|error| anyhow!("{error}"))?;
+    for row in rows {
+        users.admit(Newcomer::from_row(&row, upstream.name(), role));
+    }
+    Ok(())
 }

@@ -5,13 +5,15 @@
 //! connection), so "look, then change" inside of it cannot be interleaved with another request.
 //!
 //! Nothing that lets anybody in is stored as itself: codes, tokens, sessions and secrets are
-//! SHA-256 hashes. The exception is the next signing key, which is why the file has mode 0600.
+//! SHA-256 hashes, and the tokens of an upstream provider are sealed. The exception is the next
+//! signing key, which is why the file has mode 0600.
 
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod sessions;
+pub(crate) mod upstream;
 pub(crate) mod withdrawal;
 
 use std::fmt;
@@ -40,7 +42,7 @@ const SCHEMA: &str = include_str!("store/schema.sql");
 
 /// Version of the schema, in the file's `user_version`. Older files are brought up to it, newer
 /// ones refused.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The way from version 1.
 const UPGRADE_1: &str = include_str!("store/upgrade_1.sql");
@@ -138,7 +140,8 @@ impl Store {
             sessions::clean_up(tx, now)?;
             clients::clean_up(tx, now)?;
             codes::clean_up(tx, now)?;
-            grants::clean_up(tx, now)
+            grants::clean_up(tx, now)?;
+            upstream::clean_up(tx, now)
         })
         .await
     }
@@ -216,7 +219,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let upgrade = match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        0 => "",
+        // Version 3 only has tables that version 2 had not.
+        0 | 2 => "",
         1 => UPGRADE_1,
         VERSION => return Ok(()),
         other => bail!("it has schema version {other}, this program knows {VERSION}: move it away"),

@@ -14,4 +14,7 @@ mod sign_in;
 mod state;
 mod token;
 mod tokens;
+mod upstream;
+mod upstream_github;
+mod upstream_openid;
 mod withdrawal;

@@ -58,7 +58,7 @@ async fn answer(
     let mut body = json!({"sub": user.username});
     if scopes.contains("profile") {
         body["name"] = json!(user.display_name());
-        body["preferred_username"] = json!(user.username);
+        body["preferred_username"] = json!(user.login());
     }
     Ok(uncached(StatusCode::OK, body))
 }

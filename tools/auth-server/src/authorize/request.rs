@@ -37,8 +37,12 @@ pub(crate) struct AuthorizationRequest {
 
 /// What the user has to do next.
 pub(crate) enum Step {
-    /// Sign in; `client` is what to call the client on that page.
-    SignIn { client: String },
+    /// Sign in; `client` is what to call the client on that page, `back` the way back to it, where
+    /// that is known already.
+    SignIn {
+        client: String,
+        back: Option<Box<Back>>,
+    },
     /// Approve or deny.
     Decide {
         request: Box<AuthorizationRequest>,
@@ -69,6 +73,7 @@ pub(crate) async fn read(
         let client = cimd::shown_host(client_id);
         return Ok(Step::SignIn {
             client,
+            back: None,
         });
     };
     let (back, redirect_given) = way_back(params, &client)?;
@@ -191,6 +196,7 @@ fn next_step(
         }),
         _ => Ok(Step::SignIn {
             client: request.client.display_name(),
+            back: Some(Box::new(request.back)),
         }),
     }
 }

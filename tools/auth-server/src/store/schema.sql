@@ -94,3 +94,26 @@ CREATE TABLE IF NOT EXISTS signing_keys (
     private_pem TEXT,             -- of the next key only
     due_at      INTEGER           -- next: signs from then on; old: published until then
 ) STRICT;
+
+-- Browsers that were sent to the upstream provider and have not come back yet.
+CREATE TABLE IF NOT EXISTS upstream_flows (
+    state_hash   TEXT PRIMARY KEY,
+    browser_hash TEXT NOT NULL,      -- of the cookie: it counts in that browser only
+    request      TEXT NOT NULL,      -- the client's authorization request, as a query
+    expires_at   INTEGER NOT NULL
+) STRICT;
+
+-- Users who signed in at the upstream provider. Local users are in a file.
+CREATE TABLE IF NOT EXISTS upstream_users (
+    sub          TEXT PRIMARY KEY,   -- name of the provider, colon, its subject
+    credential   TEXT NOT NULL,      -- digest of the provider and of our client id there
+    login        TEXT NOT NULL,      -- what they called themselves, for people to read
+    name         TEXT,
+    signed_in_at INTEGER NOT NULL
+) STRICT;
+
+-- What opens the upstream provider's API in a user's name, sealed with a key that is not in here.
+CREATE TABLE IF NOT EXISTS upstream_tokens (
+    sub    TEXT PRIMARY KEY REFERENCES upstream_users (sub) ON DELETE CASCADE,
+    sealed BLOB NOT NULL
+) STRICT;

@@ -12,12 +12,14 @@ pub(crate) struct Withdrawn {
     pub(crate) grants: usize,
 }
 
-/// Everything of a user: browsers are signed out, and no client can go on in that name.
+/// Everything of a user: browsers are signed out, no client can go on in that name, and what was
+/// kept to ask an upstream provider on the user's behalf is gone.
 pub(crate) fn of_user(
     tx: &Transaction<'_>,
     username: &str,
     now: i64,
 ) -> Result<Withdrawn> {
+    tx.execute("DELETE FROM upstream_tokens WHERE sub = ?1", [username])?;
     Ok(Withdrawn {
         sessions: tx.execute("DELETE FROM sessions WHERE username = ?1", [username])?,
         codes: tx.execute(

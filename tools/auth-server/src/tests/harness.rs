@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::config::Settings;
 use crate::secret;
 use crate::state::AppState;
+use crate::upstream::settings::GitHub;
 
 pub(crate) const ISSUER: &str = "http://localhost:9001";
 pub(crate) const RESOURCE: &str = "http://localhost:9000/mcp";
@@ -49,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) state: AppState,
     pub(crate) dir: TempDir,
     flags: Vec<String>,
+    github: Option<GitHub>,
 }
 
 impl Server {
@@ -69,20 +71,33 @@ impl Server {
         flags: &[&str],
     ) -> Self {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        Self::start_at(dir, flags, Clock::default().now())
+        Self::start_at(dir, flags, None, Clock::default().now())
+    }
+
+    /// One whose users sign in at GitHub.
+    pub(crate) fn with_github(github: GitHub) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        KEY.store(&dir.path().join("keys"), false).unwrap();
+        Self::start_at(dir, Vec::new(), Some(github), Clock::default().now())
     }
 
     fn start_at(
         dir: TempDir,
         flags: Vec<String>,
+        github: Option<GitHub>,
         now: i64,
     ) -> Self {
-        let state = open_at(&dir, &flags, now).unwrap();
+        let mut settings = settings(&dir, &flags);
+        settings.github = github.clone();
+        let address = SocketAddr::from(([127, 0, 0, 1], 9001));
+        let config = Config::new(settings, address).unwrap();
+        let state = AppState::open(config, Clock::stopped_at(now)).unwrap();
         Self {
             app: app(&state),
             state,
             dir,
             flags,
+            github,
         }
     }
 
@@ -93,11 +108,12 @@ impl Server {
             state,
             dir,
             flags,
+            github,
         } = self;
         let now = state.now();
         drop(old);
         drop(state);
-        Self::start_at(dir, flags, now)
+        Self::start_at(dir, flags, github, now)
     }
 
     /// The same with more flags.
@@ -260,17 +276,9 @@ pub(crate) fn open(
     dir: &TempDir,
     flags: &[String],
 ) -> anyhow::Result<AppState> {
-    open_at(dir, flags, Clock::default().now())
-}
-
-fn open_at(
-    dir: &TempDir,
-    flags: &[String],
-    now: i64,
-) -> anyhow::Result<AppState> {
     let address = SocketAddr::from(([127, 0, 0, 1], 9001));
     let config = Config::new(settings(dir, flags), address)?;
-    AppState::open(config, Clock::stopped_at(now))
+    AppState::open(config, Clock::stopped_at(Clock::default().now()))
 }
 
 pub(crate) fn settings(

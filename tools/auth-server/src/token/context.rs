@@ -93,7 +93,7 @@ impl Context {
                 "The user's password has changed since; the user has to sign in again.",
             ));
         }
-        let permitted = scopes::permitted(&user.roles);
+        let permitted = scopes::permitted(&user);
         Ok((user, permitted))
     }
 }
