@@ -1,5 +1,6 @@
 //! What can be made to go wrong, path by path.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use http_body_util::channel::Channel;
+use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::time::interval;
 
@@ -173,12 +174,9 @@ fn rate_limited() -> Response {
 
 /// A space every tenth of a second, until nobody reads on: good JSON, as far as it goes.
 fn drip() -> Body {
-    let (mut sender, body) = Channel::<Bytes>::new(1);
-    tokio::spawn(async move {
-        let mut ticks = interval(Duration::from_millis(100));
-        while sender.send_data(Bytes::from_static(b" ")).await.is_ok() {
-            ticks.tick().await;
-        }
+    let spaces = unfold(interval(Duration::from_millis(100)), async |mut ticks| {
+        ticks.tick().await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ticks))
     });
-    Body::new(body)
+    Body::from_stream(spaces)
 }
