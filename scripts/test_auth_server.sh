@@ -10,116 +10,15 @@ for name in BIND KEYS_DIR DATA USERS CLIENTS ACCESS_TTL CODE_TTL REFRESH_TTL GRA
 done
 EXCEPTIONS=
 
-CALLBACK=http://127.0.0.1:5000/callback
 RESOURCE=http://localhost:9000/mcp
-VERIFIER='a-verifier-of-at-least-43-characters-0123456789'
-# base64url(SHA-256(VERIFIER)), RFC 7636 section 4.2.
-CHALLENGE=wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs
-
-# ---- a client and a browser, in curl ------------------------------------------------------------------------------
+# shellcheck source-path=SCRIPTDIR source=browser.sh
+. "$(dirname "${BASH_SOURCE[0]}")/browser.sh"
 
 # Starts one on its own files, which stay where they are between starts.
 auth_server() {
     start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth.db" \
         --resource "$RESOURCE"
     ISSUER=$(request /.well-known/openid-configuration && field .issuer)
-}
-
-# field FILTER: one value of the last answer.
-field() {
-    "$JQ" -r "$1" "$BODY"
-}
-
-# form PATH NAME=VALUE..: a form post; values are encoded.
-form() {
-    local path=$1 pair
-    local -a arguments=()
-    shift
-    for pair; do
-        arguments+=(--data-urlencode "$pair")
-    done
-    request "$path" -X POST "${arguments[@]}" "${CURL_EXTRA[@]}"
-}
-CURL_EXTRA=(-H 'Accept: application/json')
-
-# authorize [NAME=VALUE..]: opens the authorization endpoint in the browser; a value given here replaces the usual
-# one, an empty one removes it.
-authorize() {
-    local -a arguments=()
-    local pair name
-    for pair in response_type=code "client_id=$CLIENT" "redirect_uri=$CALLBACK" "code_challenge=$CHALLENGE" \
-        code_challenge_method=S256 "resource=$RESOURCE" 'state=a b&c'; do
-        name=${pair%%=*}
-        case " $*" in *" $name="*) ;; *) arguments+=(--data-urlencode "$pair") ;; esac
-    done
-    for pair; do
-        arguments+=(--data-urlencode "$pair")
-    done
-    request /oauth/authorize -G "${arguments[@]}" -b "$JAR" -c "$JAR"
-}
-
-# hidden NAME: the value of a hidden input on the page that came last.
-hidden() {
-    sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$BODY" | head -n 1 | sed 's/&#38;/\&/g; s/&amp;/\&/g'
-}
-
-# sign_in USER PASSWORD: fills in the login page that came last.
-sign_in() {
-    local request csrf
-    request=$(hidden request)
-    csrf=$(hidden csrf)
-    CURL_EXTRA=(-b "$JAR" -c "$JAR")
-    form /oauth/login "username=$1" "password=$2" "request=$request" "csrf=$csrf"
-    CURL_EXTRA=()
-}
-
-# decide approve|deny: answers the consent page that came last.
-decide() {
-    local request csrf
-    request=$(hidden request)
-    csrf=$(hidden csrf)
-    CURL_EXTRA=(-b "$JAR" -c "$JAR")
-    form /oauth/consent "decision=$1" "request=$request" "csrf=$csrf"
-    CURL_EXTRA=()
-}
-
-new_browser() {
-    JAR=$SCRATCH/jar-$RANDOM-$RANDOM
-    : >"$JAR"
-}
-
-# parameter NAME: from the query of the Location that came last, decoded.
-parameter() {
-    header Location
-    printf '%s\n' "$VALUE" | tr '?' '&' | tr '&' '\n' | sed -n "s/^$1=//p" | head -n 1 | sed 's/+/ /g; s/%/\\x/g' | xargs -0 printf '%b' |
-        tr -d '\n'
-}
-
-# code USER [NAME=VALUE..]: the whole way to a code, in a new browser.
-code() {
-    local user=$1
-    shift
-    new_browser
-    authorize "$@"
-    sign_in "$user" "$user"
-    authorize "$@"
-    decide approve
-    CODE=$(parameter code)
-}
-
-redeem() {
-    form /oauth/token grant_type=authorization_code "client_id=$CLIENT" "code=$CODE" "redirect_uri=$CALLBACK" \
-        "code_verifier=$VERIFIER" "$@"
-}
-
-refresh() {
-    form /oauth/token grant_type=refresh_token "client_id=$CLIENT" "refresh_token=$1" "${@:2}"
-}
-
-# claim FILTER: from the access token of the last answer.
-claim() {
-    field .access_token | cut -d . -f "${2:-2}" | tr '_-' '/+' | awk '{ while (length($0) % 4) $0 = $0 "="; print }' |
-        base64 -d | "$JQ" -r "$1"
 }
 
 is_page() {
@@ -605,6 +504,64 @@ refresh "$REFRESH"
 expect "ends what was granted with the old one" status 400 json .error invalid_grant
 authorize
 check "and the session" grep -q '<h1>Sign in</h1>' "$BODY"
+stop "$PID"
+
+echo "# an upstream provider"
+start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/provider-keys" --data "$SCRATCH/provider.db" --resource "$RESOURCE"
+PROVIDER=$PID
+THERE=$URL
+CLIENT_THERE=$(request /oauth/register --json '{"redirect_uris":["http://localhost/oauth/upstream/callback"]}' &&
+    field .client_id)
+# signed_in_there USER: the browser's step at the provider, as a user of it. Sets BACK.
+signed_in_there() {
+    local URL=$THERE HERE=$JAR query=${AWAY#*\?}
+    new_browser
+    request "/oauth/authorize?$query" -b "$JAR" -c "$JAR"
+    sign_in "$1" "$1"
+    request "/oauth/authorize?$query" -b "$JAR" -c "$JAR"
+    decide approve
+    header Location
+    BACK=$VALUE
+    JAR=$HERE
+}
+launch auth-server --bind 127.0.0.1:0 --data "$SCRATCH/upstream.db" --no-local-users
+eventually ended "$PID"
+stop "$PID"
+check "without local users and without a provider it does not start" is "$EXIT" 1
+start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/upstream.db" --resource "$RESOURCE" \
+    --upstream-issuer "${THERE/127.0.0.1/localhost}" --upstream-client-id "$CLIENT_THERE" --upstream-name corp
+ISSUER=$(request /.well-known/openid-configuration && field .issuer)
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"]}"
+CLIENT=$(field .client_id)
+new_browser
+authorize
+check "the login page leads there as well" grep -q 'Sign in with corp' "$BODY"
+press
+expect "after a press" status 303
+signed_in_there alice
+come_back "$BACK"
+expect "and back" status 303
+authorize
+decide approve
+CODE=$(parameter code)
+redeem
+REFRESH=$(field .refresh_token)
+expect "where the client gets this server's tokens" status 200
+check "in the name of the provider's alice, not of the one here" is "$(claim '"\(.iss) \(.sub) \(.roles | join(","))"')" \
+    "$ISSUER corp:alice user"
+stop "$PROVIDER"
+new_browser
+authorize
+press
+AGAIN=$JAR
+refresh "$REFRESH"
+expect "refreshing needs no provider" status 200
+JAR=$AGAIN
+visit "$AWAY"
+check "a provider that is gone is met by the browser alone" is "$BACK" ''
+authorize
+sign_in bob bob
+expect "and users with a password sign in as before" status 303
 stop "$PID"
 
 echo "# a storm"
