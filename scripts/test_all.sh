@@ -36,7 +36,7 @@ SKIPPED=0
 
 # ---- the parts --------------------------------------------------------------------------------------------------
 
-PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server readme sabotage'
+PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server github-profile readme sabotage'
 
 run_fmt() {
     cargo fmt --version || missing rustfmt || return
@@ -88,6 +88,10 @@ run_rmcp_server() {
     scripts/test_rmcp_server.sh
 }
 
+run_github_profile() {
+    scripts/test_github_profile.sh
+}
+
 run_auth_server() {
     scripts/test_auth_server.sh
 }
@@ -129,7 +133,7 @@ part() {
     PASSED=$((PASSED + passed))
     FAILED=$((FAILED + failed))
     SKIPPED=$((SKIPPED + skipped))
-    printf '%-13s %s, %s s\n' "$name" "$(sum "$passed" "$failed" "$skipped")" "$((SECONDS - began))"
+    printf '%-14s %s, %s s\n' "$name" "$(sum "$passed" "$failed" "$skipped")" "$((SECONDS - began))"
     if [ "$failed" -gt 0 ]; then
         trouble | sed 's/^/    /'
     elif [ "$skipped" -gt 0 ]; then
@@ -166,7 +170,7 @@ progress() {
     while :; do
         width=$(tput cols 2>/dev/null || echo 80)
         line=$(tail -n 1 "$LOG" | tr -d '\000-\037\177')
-        line=$(printf '%-13s %4s s  %s' "$1" "$((SECONDS - began))" "$line")
+        line=$(printf '%-14s %4s s  %s' "$1" "$((SECONDS - began))" "$line")
         printf '\r\033[K%s' "${line:0:$((width - 1))}"
         sleep 1
     done

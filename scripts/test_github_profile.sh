@@ -259,12 +259,18 @@ mock expires_in=30
 log_in monalisa
 mock expires_in=28800
 BEFORE=$(told .refreshes)
+# The first refresh is held up until all have been let in.
+mock "fault=$TOKEN_PATH hold"
+ACCEPTED=$(grep -c 'token accepted' "$LOG")
+all_are_in() { [ "$(grep -c 'token accepted' "$LOG")" -ge "$((ACCEPTED + 8))" ]; }
 ASKING=
 for number in 1 2 3 4 5 6 7 8; do
     curl -q -s --noproxy '*' --max-time 15 -o "$SCRATCH/asked-$number" "$URL/mcp" -H "Authorization: Bearer $TOKEN" \
         --json '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_user_profile","arguments":{}}}' &
     ASKING="$ASKING $!"
 done
+eventually all_are_in
+mock "fault=$TOKEN_PATH"
 for number in $ASKING; do
     wait "$number"
 done

@@ -87,3 +87,21 @@ pub(crate) fn definitions() -> Vec<Value> {
         "annotations": {"readOnlyHint": true, "openWorldHint": true},
     })]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RULES;
+
+    #[test]
+    fn every_tool_has_a_row() {
+        for tool in definitions() {
+            let name = tool["name"].as_str().unwrap();
+            let mut rows = RULES.iter().filter(|rule| rule.method == "tools/call");
+            assert!(
+                rows.any(|rule| rule.name == name),
+                "the tool {name} is refused to everybody: add a row for it to RULES in rules.rs"
+            );
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub enum Fault {
     ServerError,
     /// No answer, ever.
     Hang,
+    /// No answer until the fault is taken away; then the usual one.
+    Hold,
     /// Good headers, and a body that never ends, a byte at a time.
     Drip,
     /// A megabyte.
@@ -63,6 +65,7 @@ pub enum Fault {
 const NAMES: &[(&str, Fault)] = &[
     ("500", Fault::ServerError),
     ("hang", Fault::Hang),
+    ("hold", Fault::Hold),
     ("drip", Fault::Drip),
     ("huge", Fault::Huge),
     ("redirect", Fault::Redirect),
@@ -117,8 +120,22 @@ pub(crate) async fn inject(
             next.run(request).await
         }
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Hold) => {
+            released(&github, &path).await;
+            next.run(request).await
+        }
         Some(Fault::Redirect) => ([(header::LOCATION, path)], StatusCode::FOUND).into_response(),
         Some(fault) => broken(fault),
+    }
+}
+
+async fn released(
+    github: &MockGitHub,
+    path: &str,
+) {
+    let mut ticks = interval(Duration::from_millis(20));
+    while github.world().faults.get(path) == Some(&Fault::Hold) {
+        ticks.tick().await;
     }
 }
 

@@ -8,7 +8,6 @@
 //! "Rate limits for the REST API"; RFC 7636 (S256), RFC 9207.
 
 use reqwest::StatusCode;
-use reqwest::header;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::json;
@@ -243,11 +242,7 @@ impl Provider {
         path: &str,
         now: i64,
     ) -> Result<Value, ApiFailure> {
-        let request = self
-            .http
-            .get(self.api_at(path))
-            .header(header::ACCEPT, "application/vnd.github+json")
-            .bearer_auth(token);
+        let request = self.http.get(self.api_at(path)).bearer_auth(token);
         let reply = self.http.send(request).await?;
         refused_by_api(&reply, now)?;
         Ok(reply.document()?)
@@ -341,6 +336,8 @@ fn tokens(
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderName;
+
     use super::*;
 
     #[test]
@@ -358,12 +355,9 @@ mod tests {
     #[test]
     fn a_used_up_limit_says_when_it_is_over() {
         let headers = |pairs: &[(&'static str, &str)]| -> HeaderMap {
-            let pairs = pairs.iter().map(|(name, value)| {
-                (
-                    header::HeaderName::from_static(name),
-                    value.parse().unwrap(),
-                )
-            });
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
             pairs.collect()
         };
         let used_up = headers(&[
