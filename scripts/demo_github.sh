@@ -203,7 +203,7 @@ echo
 fetch "$ORIGIN/.well-known/oauth-protected-resource/mcp"
 echo
 
-CLIENT=$(fetch "$ORIGIN/oauth/register" --json "{\"client_name\":\"The demo's client\",\"redirect_uris\":[\"$CALLBACK\"]}" |
+CLIENT=$(fetch "$ORIGIN/oauth/register" --json "{\"client_name\":\"Demo client\",\"redirect_uris\":[\"$CALLBACK\"]}" |
     member client_id)
 title "octocat signs in"
 log_in
