@@ -79,7 +79,7 @@ lifted() {
     [ -f "$ROOT/step8/src/$1.rs" ] && ! [ -e "$ROOT/examples/github-profile/src/$1.rs" ] &&
         grep -qxF "#[path = \"../../../step8/src/$1.rs\"]" "$ROOT/examples/github-profile/src/main.rs"
 }
-for file in access auth cache call config error headers issuer jsonrpc keys mcp metadata prompts server transport verified; do
+for file in access auth body cache call config error headers issuer jsonrpc keys mcp metadata prompts server transport verified; do
     check "$file.rs is that of step 8" lifted "$file"
 done
 

@@ -55,16 +55,16 @@ try {
       [...document.querySelectorAll(selector)].find((e) => e.innerText.trim() === text).click();
     }, ...wanted);
   };
-  const picture = (name) => page.screenshot({ path: `${folder}/${name}.png` });
+  const picture = async (name, selector = 'body') => (await page.$(selector)).screenshot({ path: `${folder}/${name}.png` });
 
   await press('input[aria-label^="Connect or disconnect"]');
   await page.waitForSelector('form[action$="/oauth/upstream"]');
-  await picture('sign-in');
+  await picture('sign-in', 'main');
   await follow('form[action$="/oauth/upstream"] button.primary');
   await follow(`button[name=login][value=${login}]`);
   await follow('button[value=authorize]');
   await page.waitForSelector('button[value=approve]');
-  await picture('consent');
+  await picture('consent', 'main');
   await page.click('button[value=approve]');
 
   await page.waitForSelector('button[aria-label="Disconnect from server"]');

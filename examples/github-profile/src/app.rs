@@ -1,5 +1,8 @@
 //! The router: which path leads where, and the limits that every request obeys.
 //!
+//! Of the layers in one list, the first is the outermost: it sees the request first and the answer
+//! last. Of those that are added one by one, the last is.
+//!
 //! Two servers share the paths. Keys and the metadata of the authorization server are its own, so step
 //! 8's routes for them are left out: one path cannot have two owners.
 
@@ -19,6 +22,7 @@ use axum::routing::get;
 use axum::routing::post;
 use serde_json::Value;
 use serde_json::json;
+use tower_http::map_request_body::MapRequestBodyLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::DefaultOnResponse;
 use tower_http::trace::TraceLayer;
@@ -27,6 +31,7 @@ use tracing::Span;
 use tracing::info_span;
 
 use crate::auth;
+use crate::body;
 use crate::config::MAX_BODY;
 use crate::error;
 use crate::github;
@@ -45,12 +50,13 @@ pub(crate) fn app(
         // Has its own limits and its own CORS, which the layers of `/mcp` must not touch.
         .merge(sign_in.endpoints())
         .fallback(error::not_found)
-        .layer(
+        .layer((
             TraceLayer::new_for_http()
                 .make_span_with(request_span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO))
                 .on_failure(()),
-        );
+            MapRequestBodyLayer::new(body::read_to_end),
+        ));
     Ok(app)
 }
 
@@ -76,12 +82,11 @@ fn resource(
                 ))
                 .layer(from_fn(headers::check_origin)),
         )
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            request_timeout,
+        .layer((
+            metadata::cors_layer(),
+            TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, request_timeout),
+            DefaultBodyLimit::max(MAX_BODY),
         ))
-        .layer(metadata::cors_layer())
         .with_state(server)
 }
 

@@ -14,6 +14,8 @@
 mod access;
 #[path = "../../../step8/src/auth.rs"]
 mod auth;
+#[path = "../../../step8/src/body.rs"]
+mod body;
 #[path = "../../../step8/src/cache.rs"]
 mod cache;
 #[path = "../../../step8/src/call.rs"]
