@@ -297,11 +297,29 @@ log_in octocat
 profile
 expect "a new sign-in brings a new token" status 200 json .result.structuredContent.id 583231
 
+echo "# in public"
+LAST=$PID
+start github-profile --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/public.db" --origin https://mcp.example.com
+get /.well-known/oauth-protected-resource/mcp
+expect "the resource is that of --origin" status 200 json .resource https://mcp.example.com/mcp \
+    json .authorization_servers '["https://mcp.example.com"]'
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"]}"
+CLIENT=$(field .client_id)
+request /oauth/authorize -G -H 'Host: mcp.example.com' -d response_type=code -d "client_id=$CLIENT" \
+    --data-urlencode "redirect_uri=$CALLBACK" -d "code_challenge=$CHALLENGE" -d code_challenge_method=S256
+expect "its pages are there under that host" status 200
+header Set-Cookie
+check "with cookies for https and that host alone" is "$(printf '%s' "$VALUE" | grep -c '^__Host-.*; Secure')" 1
+request /oauth/authorize -H 'Host: evil.example'
+expect "and under no other" status 403
+check "GitHub's callback is said" grep -q 'https://mcp.example.com/github/callback' "$LOG"
+stop "$PID"
+PID=$LAST
+
 echo "# the log"
 check "no token, code or secret is in it" test -z "$(grep -e 'gho_' -e 'ghr_' -e "$CODE" -e "$TOKEN" -e "$REFRESH" -e mock-secret \
     -e 'state=' "$SCRATCH"/*-github-profile.log)"
-LAST=$PID
-stop "$LAST"
+stop "$PID"
 check "SIGTERM ends the server with 0" is "$EXIT" 0
 
 finish

@@ -1,5 +1,8 @@
 //! Why somebody cannot be signed in at the upstream provider.
 
+/// What the provider says of itself may be long, and goes to the log: so many characters of it.
+const MAX_REASON: usize = 200;
+
 /// Each ends differently for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -15,7 +18,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The provider gave no usable answer.
     pub(crate) fn unavailable(why: impl Into<String>) -> Self {
-        Self::Unavailable(why.into())
+        Self::Unavailable(why.into().chars().take(MAX_REASON).collect())
     }
 
     /// The OAuth error code (RFC 6749 section 4.1.2.1) for the client.

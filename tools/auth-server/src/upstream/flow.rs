@@ -220,12 +220,10 @@ async fn identify(
     match text("error") {
         None => {}
         Some("access_denied") => return Err(Failure::Denied),
+        // Chosen by whoever made the URL: quoted and escaped in the log.
         Some(error) => {
-            // Chosen by whoever made the URL: short, quoted and escaped in the log.
-            let error: String = error.chars().take(60).collect();
-            return Err(Failure::unavailable(format!(
-                "it sent the browser back with {error:?}"
-            )));
+            let why = format!("it sent the browser back with {error:?}");
+            return Err(Failure::unavailable(why));
         }
     }
     let code = text("code").ok_or(Failure::unavailable(

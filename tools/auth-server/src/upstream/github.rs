@@ -190,7 +190,7 @@ impl Provider {
             Some("bad_refresh_token") => Err(ApiFailure::Dead),
             Some(error) => {
                 let why = format!("the token endpoint says {error:?} on refresh");
-                Err(ApiFailure::Unavailable(why))
+                Err(Failure::unavailable(why).into())
             }
         }
     }
@@ -307,7 +307,7 @@ fn wait(
         return Some(seconds.clamp(1, 86_400));
     }
     let used_up = number("x-ratelimit-remaining") == Some(0);
-    let reset = number("x-ratelimit-reset").map_or(USUAL_WAIT, |at| at - now);
+    let reset = number("x-ratelimit-reset").map_or(USUAL_WAIT, |at| at.saturating_sub(now));
     used_up.then(|| reset.clamp(1, 86_400))
 }
 
@@ -367,6 +367,12 @@ mod tests {
         assert_eq!(wait(&used_up, 1000), Some(90));
         assert_eq!(wait(&used_up, 2000), Some(1));
         assert_eq!(wait(&headers(&[("retry-after", "7")]), 1000), Some(7));
+        let long_ago = i64::MIN.to_string();
+        let strange = headers(&[
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", &long_ago),
+        ]);
+        assert_eq!(wait(&strange, 1000), Some(1));
         assert_eq!(
             wait(&headers(&[("x-ratelimit-remaining", "3")]), 1000),
             None
