@@ -143,24 +143,20 @@ check_inspector() {
     elif ! install_inspector; then
         skip 'the Inspector' "npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
     else
-        start_inspector "$SERVER"
+        start_inspector
         check "the Inspector connects through the browser login and runs whoami" inspector alice
-        start_github
-        start_inspector "http://localhost:${URL##*:}/mcp"
-        check "the Inspector connects through GitHub's login and runs get_user_profile" inspector_at_github octocat
     fi
 }
 
-# start_inspector URL: its own home, or it would find the tokens of an earlier run.
+# Its own home, or it would find the tokens of an earlier run.
 start_inspector() {
     local port
     port=$(free_port)
-    LOG=$SCRATCH/inspector-$port.log
-    mkdir -p "$SCRATCH/home-$port"
-    cd "$INSTALLED/inspector" || return 1
-    CLIENT_PORT=$port MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home-$port node \
+    LOG=$SCRATCH/inspector.log
+    mkdir -p "$SCRATCH/home"
+    CLIENT_PORT=$port MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home node \
         node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
-        --server-url "$1" >"$LOG" 2>&1 </dev/null &
+        --server-url "$SERVER" >"$LOG" 2>&1 </dev/null &
     CHILDREN="$CHILDREN $!"
     eventually grep -q 'MCP_INSPECTOR_API_TOKEN=' "$LOG" || die "the Inspector did not start: $(cat "$LOG")"
     INSPECTOR=$(sed -n 's/^ *\(http[^ ]*MCP_INSPECTOR_API_TOKEN=[0-9a-f]*\).*/\1/p' "$LOG" | head -n 1)
@@ -171,27 +167,9 @@ inspector() {
         "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" 2>&1)"
 }
 
-# The stand-in with its pages, and the server that signs in there.
-start_github() {
-    unset "${!MCP_GITHUB_@}"
-    start mock-github --bind 127.0.0.1:0
-    export MCP_GITHUB_GITHUB_CLIENT_ID=Ov23liMOCKAPP0000000 MCP_GITHUB_GITHUB_CLIENT_SECRET=mock-secret
-    export MCP_GITHUB_GITHUB_AUTH_URL=http://localhost:${URL##*:}/login/oauth/authorize
-    export MCP_GITHUB_GITHUB_TOKEN_URL=$URL/login/oauth/access_token MCP_GITHUB_GITHUB_API_URL=$URL/api/v3
-    start github-profile --bind 127.0.0.1:0 --keys-dir "$SCRATCH/github-keys" --data "$SCRATCH/github.db"
-}
-
-inspector_at_github() {
-    node "$CLIENTS/github.mjs" "$INSPECTOR" "$1" "${INSPECTOR_PICTURES:-$SCRATCH}" >"$SCRATCH/profile" 2>&1
-    "$JQ" -e ".login == \"$1\" and .id == 583231" "$SCRATCH/profile" || {
-        cat "$SCRATCH/profile"
-        return 1
-    }
-}
-
 # ---- the run ------------------------------------------------------------------------------------------------------
 
-build auth-server step8 github-profile mock-github
+build auth-server step8
 start_both
 get /health
 expect "step8 is there, with its login" status 200 json .auth.required true
