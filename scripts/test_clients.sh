@@ -6,6 +6,8 @@
 # shellcheck disable=SC2317 # functions that `check` calls are called all right
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=clients/inspector.sh
+. "$ROOT/scripts/clients/inspector.sh"
 
 CLIENTS=$ROOT/scripts/clients
 INSTALLED=$TARGET/clients
@@ -117,54 +119,17 @@ python_sdk() {
 
 # ---- the Inspector, in a browser ----------------------------------------------------------------------------------
 
-find_chromium() {
-    local name
-    for name in chromium chromium-browser google-chrome; do
-        CHROMIUM=$(command -v "$name") && export CHROMIUM && return
-    done
-    return 1
-}
-
-install_inspector() {
-    mkdir -p "$INSTALLED/inspector"
-    cd "$INSTALLED/inspector" || return 1
-    [ -f package.json ] || echo '{"private":true}' >package.json
-    if ! [ -d node_modules/@modelcontextprotocol/inspector ] || ! [ -d node_modules/puppeteer-core ]; then
-        npm install --no-audit --no-fund --silent puppeteer-core@25.16.0 @modelcontextprotocol/inspector@2.12.0 \
-            >"$SCRATCH/npm.log" 2>&1
-    fi
-}
-
 check_inspector() {
-    if ! provide_node; then
-        skip 'the Inspector' 'there is no Node 22, and no npm that could install it (https://nodejs.org)'
-    elif ! find_chromium && ! { provide chromium chromium && find_chromium; }; then
-        skip 'the Inspector' 'there is no Chromium (apt-get install chromium)'
-    elif ! install_inspector; then
-        skip 'the Inspector' "npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
+    if provide_inspector; then
+        start_inspector "$(free_port)" "$SERVER"
+        check "the Inspector connects through the browser login and runs whoami" inspected alice
     else
-        start_inspector
-        check "the Inspector connects through the browser login and runs whoami" inspector alice
+        skip 'the Inspector' "$LACKING"
     fi
 }
 
-# Its own home, or it would find the tokens of an earlier run.
-start_inspector() {
-    local port
-    port=$(free_port)
-    LOG=$SCRATCH/inspector.log
-    mkdir -p "$SCRATCH/home"
-    CLIENT_PORT=$port MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home node \
-        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
-        --server-url "$SERVER" >"$LOG" 2>&1 </dev/null &
-    CHILDREN="$CHILDREN $!"
-    eventually grep -q 'MCP_INSPECTOR_API_TOKEN=' "$LOG" || die "the Inspector did not start: $(cat "$LOG")"
-    INSPECTOR=$(sed -n 's/^ *\(http[^ ]*MCP_INSPECTOR_API_TOKEN=[0-9a-f]*\).*/\1/p' "$LOG" | head -n 1)
-}
-
-inspector() {
-    is_whoami "$1" "$(node "$CLIENTS/inspector.mjs" "$INSPECTOR" "$1" \
-        "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" 2>&1)"
+inspected() {
+    is_whoami "$1" "$(inspector "$1")"
 }
 
 # ---- the run ------------------------------------------------------------------------------------------------------

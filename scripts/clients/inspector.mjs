@@ -1,4 +1,4 @@
-// The MCP Inspector in headless Chromium: connect, log in on our pages, list the tools, run `whoami`.
+// The MCP Inspector in headless Chromium: connect, log in on our pages or Keycloak's, list the tools, run `whoami`.
 //
 //   node inspector.mjs INSPECTOR_URL alice screenshot.png
 //
@@ -55,8 +55,9 @@ try {
   await page.type('#username', user);
   await page.type('#password', user);
   await Promise.all([page.waitForNavigation(), page.click('button[type=submit]')]);
-  await page.waitForSelector('button[value=approve]');
-  await page.click('button[value=approve]');
+  const approve = 'button[value=approve], button[name=accept]';
+  await page.waitForSelector(approve);
+  await page.click(approve);
 
   await page.waitForSelector('button[aria-label="Disconnect from server"]');
   await pressText('label', 'Tools');
