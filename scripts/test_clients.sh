@@ -123,6 +123,9 @@ check_inspector() {
     if provide_inspector; then
         start_inspector "$(free_port)" "$SERVER"
         check "the Inspector connects through the browser login and runs whoami" inspected alice
+        start_github
+        start_inspector "$(free_port)" "http://localhost:${URL##*:}/mcp"
+        check "the Inspector connects through GitHub's login and runs get_user_profile" inspected_at_github octocat
     else
         skip 'the Inspector' "$LACKING"
     fi
@@ -132,9 +135,27 @@ inspected() {
     is_whoami "$1" "$(inspector "$1")"
 }
 
+# The stand-in with its pages, and the server that signs in there.
+start_github() {
+    unset "${!MCP_GITHUB_@}"
+    start mock-github --bind 127.0.0.1:0
+    export MCP_GITHUB_GITHUB_CLIENT_ID=Ov23liMOCKAPP0000000 MCP_GITHUB_GITHUB_CLIENT_SECRET=mock-secret
+    export MCP_GITHUB_GITHUB_AUTH_URL=http://localhost:${URL##*:}/login/oauth/authorize
+    export MCP_GITHUB_GITHUB_TOKEN_URL=$URL/login/oauth/access_token MCP_GITHUB_GITHUB_API_URL=$URL/api/v3
+    start github-profile --bind 127.0.0.1:0 --keys-dir "$SCRATCH/github-keys" --data "$SCRATCH/github.db"
+}
+
+inspected_at_github() {
+    inspector_at_github "$1" >"$SCRATCH/profile"
+    "$JQ" -e ".login == \"$1\" and .id == 583231" "$SCRATCH/profile" || {
+        cat "$SCRATCH/profile"
+        return 1
+    }
+}
+
 # ---- the run ------------------------------------------------------------------------------------------------------
 
-build auth-server step8
+build auth-server step8 github-profile mock-github
 start_both
 get /health
 expect "step8 is there, with its login" status 200 json .auth.required true

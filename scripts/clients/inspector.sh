@@ -5,6 +5,7 @@
 #   provide_inspector || give_up "$LACKING"     installs it, and finds or installs what it needs
 #   start_inspector PORT SERVER                 runs it there, set to this MCP server; sets INSPECTOR
 #   inspector alice                             connects, logs in, and prints what `whoami` answered
+#   inspector_at_github octocat                 the same through mock-github, and what `get_user_profile` answered
 
 INSPECTOR_FOLDER=$TARGET/clients/inspector
 
@@ -42,10 +43,10 @@ install_inspector() {
 
 # Its own home, or it would find the tokens of an earlier run.
 start_inspector() {
-    LOG=$SCRATCH/inspector.log
-    mkdir -p "$SCRATCH/home"
+    LOG=$SCRATCH/inspector-$1.log
+    mkdir -p "$SCRATCH/home-$1"
     cd "$INSPECTOR_FOLDER" || exit 1
-    CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home node \
+    CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home-$1 node \
         node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
         --server-url "$2" >"$LOG" 2>&1 </dev/null &
     CHILDREN="$CHILDREN $!"
@@ -56,4 +57,10 @@ start_inspector() {
 inspector() {
     (cd "$INSPECTOR_FOLDER" && node "$ROOT/scripts/clients/inspector.mjs" "$INSPECTOR" "$1" \
         "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" 2>&1)
+}
+
+# INSPECTOR_PICTURES is the folder for what it saw.
+inspector_at_github() {
+    (cd "$INSPECTOR_FOLDER" && node "$ROOT/scripts/clients/github.mjs" "$INSPECTOR" "$1" \
+        "${INSPECTOR_PICTURES:-$SCRATCH}" 2>&1)
 }
