@@ -145,7 +145,7 @@ log_in() {
 }
 
 get_user_profile() {
-    echo '$ get_user_profile'
+    echo 'and the tool get_user_profile answers:'
     fetch "$ORIGIN/mcp" -H "Authorization: Bearer $TOKEN" \
         --json '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_user_profile","arguments":{}}}'
     echo
