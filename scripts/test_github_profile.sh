@@ -72,7 +72,7 @@ says() {
         where '.result.content[0].text | contains("gho_") | not'
 }
 
-build github-profile mock-github gen-token
+build github-profile mock-github gen-token mcp-client
 
 echo "# what it is made of"
 lifted() {
@@ -315,6 +315,10 @@ expect "and under no other" status 403
 check "GitHub's callback is said" grep -q 'https://mcp.example.com/github/callback' "$LOG"
 stop "$PID"
 PID=$LAST
+
+echo "# as clients see it"
+check "mcp-client doctor finds nothing to complain of" env MCP_CLIENT_TOKEN="$TOKEN" MCP_CLIENT_CACHE="$SCRATCH/cache" \
+    "$BIN/mcp-client" doctor "$ORIGIN/mcp"
 
 echo "# the log"
 check "no token, code or secret is in it" test -z "$(grep -e 'gho_' -e 'ghr_' -e "$CODE" -e "$TOKEN" -e "$REFRESH" -e mock-secret \

@@ -24,6 +24,7 @@ pub(crate) mod settings;
 pub(crate) mod vault;
 
 use anyhow::Result;
+use anyhow::ensure;
 use url::Url;
 
 use crate::config::Issuer;
@@ -61,11 +62,11 @@ impl Upstream {
             return Ok(None);
         };
         let client_id = settings.upstream_client_id.as_deref().unwrap_or_default();
-        anyhow::ensure!(
+        ensure!(
             !client_id.is_empty(),
             "--upstream-issuer needs --upstream-client-id"
         );
-        anyhow::ensure!(
+        ensure!(
             *upstream_issuer != issuer.text,
             "--upstream-issuer is this server's own --issuer: users would be sent in a circle"
         );

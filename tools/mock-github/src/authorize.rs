@@ -1,6 +1,7 @@
 //! `/login/oauth/authorize`: a browser arrives with an app's request.
 
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use axum::Form;
 use axum::Router;
@@ -28,7 +29,7 @@ use crate::world::World;
 const PATH: &str = "/login/oauth/authorize";
 
 /// Parameters, each once: of several, GitHub takes the last.
-type Params = std::collections::HashMap<String, String>;
+type Params = HashMap<String, String>;
 
 pub(crate) fn router() -> Router<MockGitHub> {
     Router::new()

@@ -7,6 +7,7 @@ use axum::http::header;
 use url::Url;
 
 use super::harness::*;
+use crate::passwords;
 
 /// The browser's step at the provider, where somebody is signed in already: where it is sent to.
 pub(super) async fn visit(url: &str) -> String {
@@ -131,7 +132,7 @@ fn settings_that_cannot_work_are_refused_with_the_one_to_change() {
 #[test]
 fn a_local_user_is_not_called_like_one_of_the_provider() {
     let dir = tempfile::tempdir().unwrap();
-    let hash = crate::passwords::hash("x").unwrap();
+    let hash = passwords::hash("x").unwrap();
     let users = |name: &str| {
         let text = format!("[[users]]\nusername = {name:?}\npassword_hash = {hash:?}\n");
         write(&dir, "users.toml", &text).display().to_string()

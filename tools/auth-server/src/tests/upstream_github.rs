@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::harness::*;
 use super::upstream::*;
+use crate::store::withdrawal;
 use crate::upstream::on_behalf::ApiError;
 use crate::upstream::on_behalf::GitHubApi;
 use crate::upstream::settings::ClientSecret;
@@ -472,10 +473,7 @@ async fn revoking_a_user_takes_the_token_of_github_along() {
     let client = server.register().await;
     let tokens = log_in(&server, &client, &[]).await;
     let now = server.state.now();
-    let work = server
-        .state
-        .store
-        .run(move |tx| crate::store::withdrawal::of_user(tx, "github:583231", now));
+    let work = server.state.store.run(move |tx| withdrawal::of_user(tx, "github:583231", now));
     assert_eq!(work.await.unwrap().sessions, 1);
     assert_eq!(
         profile(&server, &tokens).await.unwrap_err(),

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::Request;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -27,7 +28,11 @@ use tokio::net::TcpListener;
 
 use super::harness::*;
 use super::upstream::*;
+use crate::ClientSecret;
 use crate::clock::Clock;
+use crate::upstream::Upstream;
+use crate::upstream::identity as upstream;
+use crate::upstream::identity::Ask;
 
 const BACK: &str = "http://localhost:9001/oauth/upstream/callback";
 
@@ -189,7 +194,7 @@ async fn keys(State(provider): Shared) -> Json<Value> {
 
 async fn authorize(
     State(provider): Shared,
-    uri: axum::http::Uri,
+    uri: Uri,
 ) -> Redirect {
     let url = format!("http://x{uri}");
     *provider.nonce.lock().unwrap() = param(&url, "nonce").unwrap();
@@ -449,10 +454,10 @@ async fn the_secret_goes_where_the_provider_wants_it() {
         let (provider, server) = start(flaw, &[]).await;
         // As the environment would have set it.
         let mut settings = server.state.config.settings.clone();
-        settings.upstream_client_secret = crate::ClientSecret::new("hush & more");
-        let upstream = crate::upstream::Upstream::new(&settings, &server.state.config.issuer);
+        settings.upstream_client_secret = ClientSecret::new("hush & more");
+        let upstream = Upstream::new(&settings, &server.state.config.issuer);
         let upstream = upstream.unwrap().unwrap();
-        let ask = crate::upstream::identity::Ask {
+        let ask = Ask {
             state: "s",
             verifier: "v",
             nonce: "n",
@@ -461,7 +466,7 @@ async fn the_secret_goes_where_the_provider_wants_it() {
         let url = upstream.authorization_url(&ask).await.unwrap();
         assert_eq!(param(url.as_str(), "prompt").as_deref(), Some("login"));
         visit(url.as_str()).await;
-        let answer = crate::upstream::identity::Answer {
+        let answer = upstream::Answer {
             code: "c",
             verifier: "v",
             nonce: "n",

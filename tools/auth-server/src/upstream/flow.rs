@@ -7,6 +7,7 @@
 //! name), nor finish one that somebody else began.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::RawQuery;
 use axum::extract::State;
@@ -38,6 +39,7 @@ use crate::upstream::identity::Ask;
 use crate::upstream::identity::Identity;
 use crate::upstream::identity::Tokens;
 use crate::users::Newcomer;
+use crate::users::User;
 
 /// How the audit log calls it.
 const EVENT: &str = "login.upstream";
@@ -243,7 +245,7 @@ async fn admit(
     state: &AppState,
     upstream: &Upstream,
     identity: Identity,
-) -> Result<std::sync::Arc<crate::users::User>, Refusal> {
+) -> Result<Arc<User>, Refusal> {
     let row = Row {
         sub: upstream.subject(&identity),
         credential: upstream.credential(),

@@ -7,6 +7,8 @@
 //! Clauses: GitHub's pages "Authorizing OAuth apps", "REST API endpoints for OAuth authorizations",
 //! "Rate limits for the REST API"; RFC 7636 (S256), RFC 9207.
 
+use anyhow::Context;
+use anyhow::ensure;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -69,13 +71,11 @@ impl Provider {
         redirect_uri: String,
     ) -> anyhow::Result<Self> {
         let auth_url = settings::endpoint("GitHub's authorization URL", &app.auth_url)?;
-        let secret = app.client_secret.reveal();
-        anyhow::ensure!(!app.client_id.is_empty(), "GitHub's client id is missing");
+        let secret = app.client_secret.reveal().context("GitHub's client secret is missing")?;
+        ensure!(!app.client_id.is_empty(), "GitHub's client id is missing");
         Ok(Self {
             client_id: app.client_id.clone(),
-            client_secret: secret
-                .ok_or_else(|| anyhow::anyhow!("GitHub's client secret is missing"))?
-                .to_owned(),
+            client_secret: secret.to_owned(),
             issuer: issuer_of(&app.auth_url),
             auth_url,
             token_url: settings::endpoint("GitHub's token URL", &app.token_url)?,

@@ -4,6 +4,7 @@
 //! everything, 64 KiB, no redirect (it would carry a secret elsewhere), no proxy, https or this
 //! machine. And never without `User-Agent`, which GitHub refuses.
 
+use std::error::Error;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -157,7 +158,7 @@ fn broken(error: &reqwest::Error) -> Failure {
     } else {
         ""
     };
-    Failure::unavailable(format!("{kind}{:?}", std::error::Error::source(error)))
+    Failure::unavailable(format!("{kind}{:?}", error.source()))
 }
 
 async fn read(mut response: Response) -> Result<Reply, Failure> {

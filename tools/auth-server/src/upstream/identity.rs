@@ -1,5 +1,7 @@
 //! What is asked of an upstream provider, and what it says about somebody.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -51,11 +53,11 @@ pub(crate) struct Tokens {
     pub(crate) expires_at: Option<i64>,
 }
 
-impl std::fmt::Debug for Tokens {
+impl fmt::Debug for Tokens {
     fn fmt(
         &self,
-        f: &mut std::fmt::Formatter<'_>,
-    ) -> std::fmt::Result {
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
         f.write_str("Tokens(..)")
     }
 }

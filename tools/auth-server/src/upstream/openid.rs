@@ -4,6 +4,9 @@
 //! 3.1.3, RFC 7636, RFC 9207. Left out: userinfo (where the ID token has no name, the subject is
 //! shown), encrypted ID tokens, `private_key_jwt`.
 
+use std::sync::Arc;
+
+use anyhow::ensure;
 use serde_json::Value;
 use url::Url;
 
@@ -56,7 +59,7 @@ impl Provider {
         redirect_uri: String,
     ) -> anyhow::Result<Self> {
         let url = settings::endpoint("--upstream-issuer", registration.issuer)?;
-        anyhow::ensure!(
+        ensure!(
             url.query().is_none(),
             "--upstream-issuer {:?} must have no query",
             registration.issuer
@@ -147,7 +150,7 @@ impl Provider {
         })
     }
 
-    async fn metadata(&self) -> Result<std::sync::Arc<Metadata>, Failure> {
+    async fn metadata(&self) -> Result<Arc<Metadata>, Failure> {
         self.discovery.metadata(&self.http, &self.issuer).await
     }
 
