@@ -496,3 +496,39 @@ async fn local_users_have_no_github_profile_to_lend() {
     let answer = Browser::default().sign_in(&server, &query, "github:583231", "").await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+/// Rows about upstream users: who is known, and who left a token.
+fn rows(server: &Server) -> (i64, i64) {
+    let counts = server.state.store.run_now(|tx| {
+        tx.query_row(
+            "SELECT (SELECT count(*) FROM upstream_users), (SELECT count(*) FROM upstream_tokens)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    });
+    counts.unwrap()
+}
+
+#[tokio::test]
+async fn who_has_nothing_in_force_any_more_is_forgotten_with_the_token() {
+    let (github, server) = start().await;
+    let client = server.register().await;
+    log_in(&server, &client, &[]).await;
+    github.sign_in_as(Some("hubot"));
+    // Signed in, and gave no client anything.
+    sign_in(&server, &Browser::default(), &request(&client, &[])).await;
+    server.state.store.clean_up(server.state.now()).await.unwrap();
+    assert_eq!(rows(&server), (2, 2));
+    server.advance(86_401);
+    server.state.store.clean_up(server.state.now()).await.unwrap();
+    assert_eq!(rows(&server), (1, 1));
+    let api = api(&server);
+    assert_eq!(
+        api.get("github:583231", "/user").await.unwrap()["login"],
+        "octocat"
+    );
+    assert_eq!(
+        api.get("github:480938", "/user").await.unwrap_err(),
+        ApiError::SignInAgain
+    );
+}

@@ -284,3 +284,29 @@ async fn a_database_of_the_first_version_is_taken_over() {
     assert_eq!(body["scope"], json!("mcp:read mcp:tools mcp:prompts"));
     server.restart();
 }
+
+/// Version 2 had everything but the tables of upstream providers, and nothing of it is lost.
+#[tokio::test]
+async fn a_database_of_the_second_version_is_taken_over() {
+    let server = Server::new();
+    let client = server.register().await;
+    let body = server.login("alice", &client, &[]).await;
+    let older = server.state.store.run_now(|tx| {
+        tx.execute_batch(
+            "DROP TABLE upstream_tokens; DROP TABLE upstream_users; DROP TABLE upstream_flows;",
+        )?;
+        tx.pragma_update(None, "user_version", 2)
+    });
+    older.unwrap();
+    let server = server.restart();
+    let answer = server.refresh(&client, body["refresh_token"].as_str().unwrap(), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body_text());
+    let tables = server.state.store.run_now(|tx| {
+        tx.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'upstream%'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+    });
+    assert_eq!(tables.unwrap(), 3);
+}
