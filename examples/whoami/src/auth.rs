@@ -24,7 +24,6 @@ use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
-use serde_json::Number;
 use serde_json::Value;
 use tracing::info;
 
@@ -68,8 +67,13 @@ pub(crate) struct User {
     iss: String,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     aud: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<Number>,
+    #[serde(default = "endless", skip_serializing)]
+    exp: serde_json::Number,
+}
+
+/// What is asked about again and again needs no end.
+fn endless() -> serde_json::Number {
+    0.into()
 }
 
 /// Why a request does not get in.
@@ -302,11 +306,9 @@ fn user(claims: &Value) -> Result<User, &'static str> {
     if let Value::Object(claims) = without_nulls(claims) {
         user.claims = claims;
     }
-    // Without one, the issuer is asked again and again.
-    let ends = user.exp.as_ref().map_or(Some(0.0), Number::as_f64);
     if user.sub.is_empty() {
         Err("the sub claim is empty")
-    } else if ends.is_none_or(|exp| exp > MAX_EXP) {
+    } else if user.exp.as_f64().is_none_or(|exp| exp > MAX_EXP) {
         Err("the exp claim is too far away")
     } else if claims.get("typ").is_some_and(|typ| typ != "Bearer") {
         // Keycloak says so in its ID tokens, refresh tokens and tokens for offline use.

@@ -37,7 +37,7 @@ pub(crate) const RULES: Rules = Rules {
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest document we read, in bytes.
-const MAX_DOCUMENT: usize = 64 * 1024;
+pub(crate) const MAX_DOCUMENT: usize = 64 * 1024;
 
 /// One authorization server. What is cached of it is its metadata (RFC 8414, section 2).
 pub(crate) struct Issuer {
@@ -130,8 +130,7 @@ pub(crate) fn trusted(
     url: &str,
 ) -> Result<Url, String> {
     let url = Url::parse(url).map_err(|error| error.to_string())?;
-    let host = url.host().map(|host| host.to_owned());
-    if url.scheme() == "http" && host == provider.allow_http_issuer {
+    if provider.allows_http(&url) {
         return Ok(url);
     }
     if url.scheme() != "https" && !url.host().is_some_and(|host| is_loopback(&host)) {

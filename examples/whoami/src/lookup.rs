@@ -28,6 +28,7 @@ use crate::answers::Answers;
 use crate::cache::Cached;
 use crate::issuer;
 use crate::issuer::Issuer;
+use crate::issuer::MAX_DOCUMENT;
 use crate::provider::Provider;
 use crate::provider::Verify;
 use crate::provider::without_nulls;
@@ -44,15 +45,14 @@ pub(crate) const RETRY_IN: Duration = Duration::from_secs(10);
 /// Some providers refuse who does not say its name.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The only form of an answer that is read, and the form of a question.
+/// The only form of an answer that is read.
 const JSON: &str = "application/json";
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The questions, whom to ask, and who a token must be for.
 pub(crate) struct Lookup {
-    issuer: Arc<Cached<Issuer>>,
-    resource: String,
-    answers: Answers<Result<Value, LookupError>>,
+    pub(crate) issuer: Arc<Cached<Issuer>>,
+    pub(crate) resource: String,
+    pub(crate) answers: Answers<Result<Value, LookupError>>,
 }
 
 /// Why there are no claims. All texts but the first are for the operator.
@@ -62,7 +62,7 @@ pub(crate) enum LookupError {
     Refused(&'static str),
     #[error("{0}")]
     NoAnswer(String),
-    #[error("{0}; see --help")]
+    #[error("{0}")]
     Setting(String),
 }
 
@@ -74,17 +74,6 @@ impl From<String> for LookupError {
 }
 
 impl Lookup {
-    pub(crate) fn new(
-        issuer: Arc<Cached<Issuer>>,
-        resource: String,
-    ) -> Self {
-        Self {
-            issuer,
-            resource,
-            answers: Answers::new(),
-        }
-    }
-
     fn provider(&self) -> &Provider {
         &self.issuer.source.provider
     }
@@ -168,40 +157,44 @@ impl Lookup {
         let provider = self.provider();
         let client = issuer::client().map_err(no_answer)?;
         if provider.verify != Verify::Introspection {
-            let url = self.endpoint("userinfo_endpoint", provider.userinfo.as_ref()).await?;
+            let by_hand = provider.userinfo.as_deref();
+            let url = self.endpoint("userinfo_endpoint", by_hand).await?;
             return Ok(client.get(url).bearer_auth(token));
         }
+        let id = provider.introspection_client_id.as_deref().unwrap_or_default();
         let secret = provider.introspection_client_secret.expose_secret();
         if secret.is_empty() {
-            let problem = "MCP_INTROSPECTION_CLIENT_SECRET is not set";
-            return Err(LookupError::Setting(problem.to_owned()));
+            return Err(LookupError::Setting(
+                "MCP_INTROSPECTION_CLIENT_SECRET is not set".to_owned(),
+            ));
         }
         let url = self.endpoint("introspection_endpoint", None).await?;
         let hint = "token_type_hint=access_token".to_owned();
         let form = Serializer::new(hint).append_pair("token", token).finish();
         // Both are encoded once more, says RFC 6749, section 2.3.1.
-        let [id, secret] = [&provider.introspection_client_id, secret]
-            .map(|text| byte_serialize(text.as_bytes()).collect::<String>());
-        let request = client.post(url).basic_auth(id, Some(secret));
-        Ok(request.header(header::CONTENT_TYPE, FORM).body(form))
+        let [id, secret] =
+            [id, secret].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
+        let request = client.post(url).basic_auth(id, Some(secret)).body(form);
+        Ok(request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
     }
 
     /// Where to ask: as the settings say, or else the metadata of the issuer.
     async fn endpoint(
         &self,
         name: &str,
-        by_hand: Option<&Url>,
+        by_hand: Option<&str>,
     ) -> Result<Url, LookupError> {
         if let Some(url) = by_hand {
-            return Ok(issuer::trusted(self.provider(), url.as_str())?);
+            let trusted = issuer::trusted(self.provider(), url);
+            return trusted.map_err(|why| LookupError::Setting(format!("--userinfo {url}: {why}")));
         }
         let metadata = self.issuer.get(|_| true).await;
         let metadata = metadata.map_err(|missing| missing.error.to_string())?;
         let Some(url) = metadata[name].as_str() else {
-            let problem = format!(
-                "the metadata of the issuer names no {name}: set it by --userinfo or --set-metadata"
-            );
-            return Err(LookupError::Setting(problem));
+            let problem = format!("the metadata of the issuer names no {name}");
+            return Err(LookupError::Setting(format!(
+                "{problem}: --userinfo or --set-metadata can"
+            )));
         };
         Ok(issuer::trusted(self.provider(), url)?)
     }
@@ -262,26 +255,29 @@ async fn send(request: RequestBuilder) -> Result<Value, LookupError> {
     let request = request.header(header::ACCEPT, JSON).header(header::USER_AGENT, NAME);
     let mut response = request.send().await.map_err(no_answer)?;
     let status = response.status();
-    let media_type = response.headers().get(header::CONTENT_TYPE).cloned();
-    let media_type = media_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        return Err(LookupError::Refused("the issuer does not accept the token"));
-    } else if status != StatusCode::OK || !is_json(media_type) {
-        return Err(format!("status {status}, {media_type:?} instead of {JSON}").into());
+        return Err(LookupError::Refused("the issuer refuses to tell about this token"));
     }
     let body = issuer::body(&mut response).await.map_err(no_answer)?;
-    // One that was cut off is no JSON either.
-    match serde_json::from_slice(&body) {
-        Ok(claims @ Value::Object(_)) if claims.get("error").is_none() => {
-            Ok(without_nulls(&claims))
-        }
-        _ => Err(format!("{} bytes that are no claims", body.len()).into()),
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_json = media_type
+        .split(';')
+        .next()
+        .is_some_and(|own| own.trim().eq_ignore_ascii_case(JSON));
+    if status == StatusCode::OK
+        && is_json
+        && body.len() <= MAX_DOCUMENT
+        && let Ok(claims @ Value::Object(_)) = serde_json::from_slice(&body)
+        && claims.get("error").is_none()
+    {
+        return Ok(without_nulls(&claims));
     }
-}
-
-fn is_json(media_type: &str) -> bool {
-    let own = media_type.split(';').next().unwrap_or_default();
-    own.trim().eq_ignore_ascii_case(JSON)
+    let length = body.len();
+    Err(
+        format!("status {status}, {length} bytes of {media_type:?} that are no claims in JSON")
+            .into(),
+    )
 }
 
 /// The debug form has the cause in it: refused, timed out, an unknown certificate.

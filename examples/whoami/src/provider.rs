@@ -35,21 +35,17 @@ pub(crate) struct Provider {
 
     /// Our client at the issuer, for --verify introspection. Its secret comes from the variable
     /// MCP_INTROSPECTION_CLIENT_SECRET alone: everybody on a machine can read the flags of a program
-    #[arg(
-        long,
-        env = "MCP_INTROSPECTION_CLIENT_ID",
-        value_name = "ID",
-        default_value = ""
-    )]
-    pub(crate) introspection_client_id: String,
+    #[arg(long, env = "MCP_INTROSPECTION_CLIENT_ID", value_name = "ID")]
+    #[arg(required_if_eq("verify", "introspection"))]
+    pub(crate) introspection_client_id: Option<String>,
 
     /// Its secret.
     #[arg(skip = std::env::var("MCP_INTROSPECTION_CLIENT_SECRET").unwrap_or_default())]
     pub(crate) introspection_client_secret: SecretString,
 
     /// Where the issuer says who a user is, instead of the `userinfo_endpoint` in its metadata
-    #[arg(long, env = "MCP_USERINFO", value_name = "URL", value_parser = Url::parse)]
-    pub(crate) userinfo: Option<Url>,
+    #[arg(long, env = "MCP_USERINFO", value_name = "URL")]
+    pub(crate) userinfo: Option<String>,
 
     /// Metadata of an issuer that cannot be discovered: a JSON file, or the URL of one
     #[arg(long, env = "MCP_ISSUER_METADATA", value_name = "FILE|URL")]
@@ -86,6 +82,15 @@ impl Provider {
             format!("--allow-http-issuer {host}: who is on the way there can read and make tokens")
         });
         anybody.into_iter().chain(plain).collect()
+    }
+
+    /// Whether this is a place on the host that is trusted without https.
+    pub(crate) fn allows_http(
+        &self,
+        url: &Url,
+    ) -> bool {
+        let host = url.host().map(|host| host.to_owned());
+        url.scheme() == "http" && host == self.allow_http_issuer
     }
 
     /// The metadata of the issuer, put right.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
+use crate::answers::Answers;
 use crate::auth::Auth;
 use crate::cache::Cached;
 use crate::config::Config;
@@ -35,7 +36,11 @@ impl Server {
             issuer::RULES,
         ));
         let keys = Arc::new(Keys::new(&config, issuer.clone()));
-        let lookup = Arc::new(Lookup::new(issuer.clone(), config.resource()));
+        let lookup = Arc::new(Lookup {
+            issuer: issuer.clone(),
+            resource: config.resource(),
+            answers: Answers::new(),
+        });
         let scope = &config.provider.scopes;
         Self {
             auth: Arc::new(Auth::new(&config, keys.clone(), lookup.clone(), scope)),

@@ -120,7 +120,7 @@ fn plain() -> Provider {
     let scopes = BASIC_SCOPES.to_owned();
     Provider {
         verify: Verify::Jwt,
-        introspection_client_id: String::new(),
+        introspection_client_id: None,
         introspection_client_secret: String::new().into(),
         userinfo: None,
         issuer_metadata: None,

@@ -335,7 +335,7 @@ async fn a_provider_that_is_gone_is_a_503() {
     let provider = Asked::start().await;
     let mut config = provider.config(Verify::Userinfo);
     // Nobody listens there.
-    config.provider.userinfo = Some("http://127.0.0.1:1/userinfo".parse().unwrap());
+    config.provider.userinfo = Some("http://127.0.0.1:1/userinfo".to_owned());
     let answer = send_to(serving(config), ping(OPAQUE)).await;
     assert_unavailable("gone", &answer);
     let router = provider.server(Verify::Userinfo);

@@ -21,7 +21,7 @@ pub(super) const OPAQUE: &str = "oq-7Yb1";
 /// It answers what it is told to answer, and takes down what it was asked.
 pub(super) struct Asked {
     /// Its metadata and keys.
-    pub(super) issuer: Arc<self::issuer::Issuer>,
+    pub(super) issuer: Arc<Issuer>,
     url: String,
     reply: Mutex<Reply>,
     questions: watch::Sender<Vec<Question>>,
@@ -95,7 +95,7 @@ pub(super) fn active() -> Value {
 impl Asked {
     /// One that knows alice.
     pub(super) async fn start() -> Arc<Self> {
-        let issuer = self::issuer::Issuer::start().await;
+        let issuer = Issuer::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let metadata = with(
@@ -196,7 +196,7 @@ impl Asked {
     ) -> Config {
         let mut config = with_issuer(&self.issuer.url);
         config.provider.verify = verify;
-        config.provider.introspection_client_id = ID.to_owned();
+        config.provider.introspection_client_id = Some(ID.to_owned());
         config.provider.introspection_client_secret = SECRET.to_owned().into();
         config
     }

@@ -43,7 +43,6 @@ fn arguments_that_make_no_sense_are_refused() {
         &["--verify=introspection"],
         &["--subject-claim=login"],
         &["--subject-claim="],
-        &["--userinfo=/userinfo"],
         &["--allow-http-issuer=http://keycloak"],
         &["--allow-http-issuer=keycloak:8080"],
         &["--set-metadata=issuer=\"https://evil.example\""],
@@ -130,6 +129,13 @@ async fn the_start_fails_where_the_settings_can_never_work() {
         let problem = start_lookup(provider.config(verify)).await.unwrap_err();
         assert!(problem.contains(hint), "{problem}");
     }
+    // Nor can a place that no question may be sent to.
+    for place in ["/userinfo", "http://api.example/user", "file:///etc/passwd"] {
+        let mut config = provider.config(Verify::Userinfo);
+        config.provider.userinfo = Some(place.to_owned());
+        let problem = start_lookup(config).await.unwrap_err();
+        assert!(problem.contains("--userinfo"), "{problem}");
+    }
     // The signature needs none of it, and nobody is waited for.
     let visits = provider.issuer.visits().len();
     assert_eq!(start_lookup(provider.config(Verify::Jwt)).await, Ok(()));
@@ -157,7 +163,7 @@ async fn a_provider_without_discovery_whose_user_is_id() {
     provider.issuer.go_down();
     provider.says(reply(&github()));
     let mut config = provider.config(Verify::Userinfo);
-    config.provider.userinfo = Some(provider.url_of("/user").parse().unwrap());
+    config.provider.userinfo = Some(provider.url_of("/user"));
     assert_eq!(start_lookup(config.clone()).await, Ok(()));
     // Without the name of the claim there is no user.
     assert_eq!(status_of(&serving(config.clone()), OPAQUE).await, 503);
