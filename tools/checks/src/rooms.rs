@@ -155,11 +155,11 @@ fn around_picture<'text>(
 #[test]
 fn the_pictures_in_the_readmes_are_those_of_the_sources() {
     let update = env::var_os("UPDATE_ROOMS").is_some();
-    for (house, before) in houses() {
+    for (house, earlier) in houses() {
         let file = house.join("README.md");
         let readme = fs::read_to_string(&file).unwrap();
         let (before, inner, after) = around_picture(&readme, &file);
-        let wanted = format!("\n{}", picture(&house, before.as_deref()));
+        let wanted = format!("\n{}", picture(&house, earlier.as_deref()));
         if update {
             fs::write(&file, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
         } else {
