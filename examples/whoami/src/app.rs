@@ -1,6 +1,7 @@
 //! The router: which path leads where, and the limits that every request obeys.
 //!
-//! The last layer added is the outermost: it sees the request first and the answer last.
+//! Of the layers in one list, the first is the outermost: it sees the request first and the answer
+//! last. Of those that are added one by one, the last is.
 
 use axum::Json;
 use axum::Router;
@@ -14,6 +15,7 @@ use axum::routing::get;
 use axum::routing::post;
 use serde_json::Value;
 use serde_json::json;
+use tower_http::map_request_body::MapRequestBodyLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::DefaultOnResponse;
 use tower_http::trace::TraceLayer;
@@ -22,6 +24,7 @@ use tracing::Span;
 use tracing::info_span;
 
 use crate::auth;
+use crate::body;
 use crate::config::MAX_BODY;
 use crate::error;
 use crate::headers;
@@ -52,18 +55,16 @@ pub(crate) fn app(server: Server) -> Router {
                 .layer(from_fn(headers::check_origin)),
         )
         .fallback(error::not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            request_timeout,
-        ))
-        .layer(metadata::cors_layer())
-        .layer(
+        .layer((
             TraceLayer::new_for_http()
                 .make_span_with(request_span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO))
                 .on_failure(()),
-        )
+            MapRequestBodyLayer::new(body::read_to_end),
+            metadata::cors_layer(),
+            TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, request_timeout),
+            DefaultBodyLimit::max(MAX_BODY),
+        ))
         .with_state(server)
 }
 

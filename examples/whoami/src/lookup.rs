@@ -164,17 +164,15 @@ impl Lookup {
         let id = provider.introspection_client_id.as_deref().unwrap_or_default();
         let secret = provider.introspection_client_secret.expose_secret();
         if secret.is_empty() {
-            return Err(LookupError::Setting(
-                "MCP_INTROSPECTION_CLIENT_SECRET is not set".to_owned(),
-            ));
+            let problem = "MCP_INTROSPECTION_CLIENT_SECRET is not set".to_owned();
+            return Err(LookupError::Setting(problem));
         }
         let url = self.endpoint("introspection_endpoint", None).await?;
         let hint = "token_type_hint=access_token".to_owned();
         let form = Serializer::new(hint).append_pair("token", token).finish();
         // Both are encoded once more, says RFC 6749, section 2.3.1.
-        let [id, secret] =
-            [id, secret].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
-        let request = client.post(url).basic_auth(id, Some(secret)).body(form);
+        let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let request = client.post(url).basic_auth(encode(id), Some(encode(secret))).body(form);
         Ok(request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
     }
 
@@ -191,10 +189,8 @@ impl Lookup {
         let metadata = self.issuer.get(|_| true).await;
         let metadata = metadata.map_err(|missing| missing.error.to_string())?;
         let Some(url) = metadata[name].as_str() else {
-            let problem = format!("the metadata of the issuer names no {name}");
-            return Err(LookupError::Setting(format!(
-                "{problem}: --userinfo or --set-metadata can"
-            )));
+            let problem = format!("{name}: not in the metadata; set --userinfo or --set-metadata");
+            return Err(LookupError::Setting(problem));
         };
         Ok(issuer::trusted(self.provider(), url)?)
     }
@@ -212,17 +208,17 @@ impl Lookup {
             Value::Number(number) => number.to_string(),
             subject => subject.as_str().unwrap_or_default().to_owned(),
         };
-        let other_issuer = |iss: &Value| *iss != *self.issuer.source.name;
         if subject.is_empty() {
-            Err("the answer names no user".to_owned().into())
-        } else if claims.get("iss").is_some_and(other_issuer) {
-            Err(LookupError::Refused(
-                "the token is from another issuer (iss)",
-            ))
-        } else {
-            claims["sub"] = json!(subject);
-            Ok(claims)
+            return Err("the answer names no user".to_owned().into());
         }
+        let other_issuer = |iss: &Value| *iss != *self.issuer.source.name;
+        if claims.get("iss").is_some_and(other_issuer) {
+            return Err(LookupError::Refused(
+                "the answer is of another issuer (iss)",
+            ));
+        }
+        claims["sub"] = json!(subject);
+        Ok(claims)
     }
 }
 
@@ -256,28 +252,23 @@ async fn send(request: RequestBuilder) -> Result<Value, LookupError> {
     let mut response = request.send().await.map_err(no_answer)?;
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        return Err(LookupError::Refused("the issuer refuses to tell about this token"));
+        return Err(LookupError::Refused(
+            "the issuer refuses to tell about this token",
+        ));
     }
     let body = issuer::body(&mut response).await.map_err(no_answer)?;
     let media_type = response.headers().get(header::CONTENT_TYPE);
     let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_json = media_type
-        .split(';')
-        .next()
-        .is_some_and(|own| own.trim().eq_ignore_ascii_case(JSON));
-    if status == StatusCode::OK
-        && is_json
-        && body.len() <= MAX_DOCUMENT
+    let is_json = media_type.to_ascii_lowercase().split(';').next() == Some(JSON);
+    let length = body.len();
+    if (status == StatusCode::OK && is_json && length <= MAX_DOCUMENT)
         && let Ok(claims @ Value::Object(_)) = serde_json::from_slice(&body)
         && claims.get("error").is_none()
     {
         return Ok(without_nulls(&claims));
     }
-    let length = body.len();
-    Err(
-        format!("status {status}, {length} bytes of {media_type:?} that are no claims in JSON")
-            .into(),
-    )
+    let problem = format!("status {status}, {length} bytes of {media_type:?}: no claims in JSON");
+    Err(problem.into())
 }
 
 /// The debug form has the cause in it: refused, timed out, an unknown certificate.

@@ -9,6 +9,7 @@
 mod answers;
 mod app;
 mod auth;
+mod body;
 mod cache;
 mod call;
 mod config;

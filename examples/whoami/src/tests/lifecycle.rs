@@ -91,3 +91,25 @@ async fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
     stop.send(()).unwrap();
     assert_eq!(soon(serving).await.unwrap(), Ok(()));
 }
+
+/// A connection that is closed with unread bytes in it is reset, and the answer may be lost with it.
+#[tokio::test]
+async fn a_body_that_nobody_needs_is_read_to_its_end() {
+    let (mut client, _stop, _serving) = start(router(), Duration::from_secs(60)).await;
+    let head = b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    let mut answer = String::new();
+    while !answer.ends_with('}') {
+        let mut part = [0; 1024];
+        let length = soon(client.read(&mut part)).await.unwrap();
+        assert_ne!(length, 0, "{answer}");
+        answer.push_str(str::from_utf8(&part[..length]).unwrap());
+    }
+    assert_eq!(answer.lines().next(), Some("HTTP/1.1 404 Not Found"));
+    soon(client.write_all(&[b'x'; 1_000_000])).await.unwrap();
+    let next = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    client.write_all(next).await.unwrap();
+    let mut answer = String::new();
+    soon(client.read_to_string(&mut answer)).await.unwrap();
+    assert_eq!(answer.lines().next(), Some("HTTP/1.1 200 OK"));
+}
