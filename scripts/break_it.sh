@@ -5,8 +5,8 @@
 #   scripts/break_it.sh step6-audience-unchecked ..   only these
 #   scripts/break_it.sh --list                        what there is, and what each one breaks
 #
-# Each patch says at its top which step it breaks (or which script of which program must notice: `Script`, `Binary`),
-# what is wrong then, and which claim must turn red. It is applied to
+# Each patch says at its top which step it breaks (or which script of which program must notice: `Script`, `Binary`, and
+# `With` for the programs that the script needs beside it), what is wrong then, and which claim must turn red. It is applied to
 # a copy of the workspace in target/sabotage, never to your files. To try one out by hand:
 #   git apply scripts/sabotage/step6-audience-unchecked.patch; scripts/test_step6.sh; git checkout step6
 #
@@ -96,7 +96,7 @@ apply() {
 # For each name one line: the name, and nothing or what went wrong. The binaries are put aside, so that the next are
 # built while these are checked.
 build_all() {
-    local name problem
+    local name problem program
     for name; do
         problem=
         if ! apply "$PATCHES/$name.patch" >"$SCRATCH/apply.log"; then
@@ -104,7 +104,9 @@ build_all() {
         else
             mkdir -p "$PLACE/bin/$name"
             if compile; then
-                cp "$PLACE/target/debug/$(binary "$name")" "$PLACE/target/debug/gen-token" "$PLACE/bin/$name/"
+                for program in "$(binary "$name")" gen-token $(field With "$name"); do
+                    cp "$PLACE/target/debug/$program" "$PLACE/bin/$name/"
+                done
             else
                 problem="it does not build: $(grep -m 1 '^error' "$SCRATCH/compile.log")"
             fi
