@@ -23,17 +23,19 @@ free_port() {
     echo "$port"
 }
 
+# start_both SERVER [auth-server argument..]
 start_both() {
-    local auth mcp
+    local auth mcp program=$1
+    shift
     for _ in 1 2 3 4 5; do
         auth=$(free_port)
         mcp=$(free_port)
         launch auth-server --bind "127.0.0.1:$auth" --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth-$auth.db" \
-            --resource "http://localhost:$mcp/mcp" --issuer "http://localhost:$auth"
+            --resource "http://localhost:$mcp/mcp" --issuer "http://localhost:$auth" "$@"
         AUTH_LOG=$LOG
         eventually settled
         ended "$PID" && continue
-        launch step8 --bind "127.0.0.1:$mcp" --issuer "http://localhost:$auth" --resource "http://localhost:$mcp/mcp"
+        launch "$program" --bind "127.0.0.1:$mcp" --issuer "http://localhost:$auth" --resource "http://localhost:$mcp/mcp"
         eventually settled
         ended "$PID" && continue
         eventually healthy && SERVER=http://localhost:$mcp/mcp && ISSUER=http://localhost:$auth && return
@@ -143,21 +145,50 @@ check_inspector() {
     elif ! install_inspector; then
         skip 'the Inspector' "npm could not install it: $(tail -n 1 "$SCRATCH/npm.log")"
     else
-        start_inspector
+        start_inspector "$(free_port)"
         check "the Inspector connects through the browser login and runs whoami" inspector alice
+        check_whoami
     fi
 }
 
-# Its own home, or it would find the tokens of an earlier run.
-start_inspector() {
+# At examples/whoami: once the Inspector registers itself, once it is a client that somebody made by hand, as providers
+# without registration want it.
+check_whoami() {
     local port
     port=$(free_port)
-    LOG=$SCRATCH/inspector.log
-    mkdir -p "$SCRATCH/home"
-    CLIENT_PORT=$port MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home node \
-        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
-        --server-url "$SERVER" >"$LOG" 2>&1 </dev/null &
-    CHILDREN="$CHILDREN $!"
+    cat >"$SCRATCH/clients.toml" <<END
+[[clients]]
+client_id = "mcp-inspector"
+redirect_uris = ["http://localhost:$port/oauth/callback", "http://127.0.0.1:$port/oauth/callback"]
+END
+    start_both whoami --clients "$SCRATCH/clients.toml"
+    start_inspector "$(free_port)"
+    check "the Inspector registers itself for examples/whoami and runs whoami" inspector alice
+    start_inspector "$port"
+    check "the Inspector as a client made by hand runs whoami, with a profile" hand_made alice
+}
+
+hand_made() {
+    is_whoami "$1" "$(node "$CLIENTS/inspector.mjs" "$INSPECTOR" "$1" \
+        "${WHOAMI_SCREENSHOT:-$SCRATCH/whoami.png}" mcp-inspector 'openid profile email' 2>&1)" &&
+        "$JQ" -e '.client_id == "mcp-inspector" and .name == "alice"' "$SCRATCH/whoami"
+}
+
+# start_inspector PORT: its own home, or it would find the tokens of an earlier run. The settings of a server can be
+# changed if it comes from a catalog.
+INSPECTOR_PID=
+start_inspector() {
+    local home=$SCRATCH/home-$1
+    [ -z "$INSPECTOR_PID" ] || stop "$INSPECTOR_PID"
+    LOG=$SCRATCH/inspector-$1.log
+    mkdir -p "$home"
+    echo "{\"mcpServers\":{\"server\":{\"type\":\"streamable-http\",\"url\":\"$SERVER\"}}}" >"$home/catalog.json"
+    cd "$INSTALLED/inspector" || exit 1
+    CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$home node \
+        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web \
+        --catalog "$home/catalog.json" >"$LOG" 2>&1 </dev/null &
+    INSPECTOR_PID=$!
+    CHILDREN="$CHILDREN $INSPECTOR_PID"
     eventually grep -q 'MCP_INSPECTOR_API_TOKEN=' "$LOG" || die "the Inspector did not start: $(cat "$LOG")"
     INSPECTOR=$(sed -n 's/^ *\(http[^ ]*MCP_INSPECTOR_API_TOKEN=[0-9a-f]*\).*/\1/p' "$LOG" | head -n 1)
 }
@@ -169,8 +200,8 @@ inspector() {
 
 # ---- the run ------------------------------------------------------------------------------------------------------
 
-build auth-server step8
-start_both
+build auth-server step8 whoami
+start_both step8
 get /health
 expect "step8 is there, with its login" status 200 json .auth.required true
 check_typescript
