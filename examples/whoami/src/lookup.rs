@@ -84,6 +84,11 @@ impl Lookup {
         for warning in self.provider().warnings() {
             warn!("{warning}");
         }
+        let by_hand = self.provider().issuer_metadata.as_deref();
+        if by_hand.is_some_and(|place| !place.contains("://")) {
+            let metadata = self.issuer.get(|_| true).await;
+            metadata.map_err(|missing| LookupError::Setting(missing.error.to_string()))?;
+        }
         // Nobody is waited for whose answer is not needed.
         if self.provider().verify == Verify::Jwt {
             return Ok(());

@@ -244,6 +244,8 @@ async fn given_metadata_must_be_of_the_issuer_and_can_be_wrong_in_every_way() {
     ] {
         let file = write(&folder, &document);
         let config = with_metadata(&provider, &file);
+        let problem = start_lookup(config.clone()).await.unwrap_err();
+        assert!(problem.contains(&file), "{problem}");
         assert_eq!(status_of(&serving(config), &token).await, 503, "{document}");
     }
     for place in [
@@ -256,6 +258,9 @@ async fn given_metadata_must_be_of_the_issuer_and_can_be_wrong_in_every_way() {
         assert_eq!(status_of(&serving(config), &token).await, 503, "{place}");
         let said = logged("WARN").iter().any(|line| line.contains(place));
         assert!(said, "{place}");
+        // Only what is in a network may come later.
+        let started = start_lookup(with_metadata(&provider, place)).await;
+        assert_eq!(started.is_ok(), place.contains("://"), "{place}");
     }
     // A document must not make us read a file.
     let keys = json!({"keys": [jwk(&KEY)]});
