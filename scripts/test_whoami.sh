@@ -79,6 +79,12 @@ check "introspection: nothing of a token or secret is in the log" is "$(grep -cF
 check "introspection: the secret is not among the arguments that ps shows" is \
     "$(ps -o args= -p "$PID" 2>/dev/null | grep -cF -e "$SECRET")" 0
 stop "$PID"
+MCP_INTROSPECTION_CLIENT_SECRET=wrong start whoami --verify introspection --introspection-client-id "$CLIENT" \
+    --issuer "$ISSUER" --resource "$RESOURCE"
+bearer "$GOOD" whoami
+expect "introspection: the issuer does not let us ask -> 401" status 401 challenge error invalid_token
+check "introspection: and the log says that it may be our secret" log_has 'our client or secret'
+stop "$PID"
 unset MCP_INTROSPECTION_CLIENT_SECRET
 
 echo "# --verify userinfo: the issuer says who its user is"

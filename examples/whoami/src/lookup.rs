@@ -257,6 +257,7 @@ async fn send(request: RequestBuilder) -> Result<Value, LookupError> {
     let mut response = request.send().await.map_err(no_answer)?;
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        warn!("status {status}: this token is refused, or with introspection our client or secret");
         return Err(LookupError::Refused(
             "the issuer refuses to tell about this token",
         ));

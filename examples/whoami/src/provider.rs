@@ -36,7 +36,7 @@ pub(crate) struct Provider {
     /// Our client at the issuer, for --verify introspection. Its secret comes from the variable
     /// MCP_INTROSPECTION_CLIENT_SECRET alone: everybody on a machine can read the flags of a program
     #[arg(long, env = "MCP_INTROSPECTION_CLIENT_ID", value_name = "ID")]
-    #[arg(required_if_eq("verify", "introspection"))]
+    #[arg(required_if_eq("verify", "introspection"), allow_hyphen_values = true)]
     pub(crate) introspection_client_id: Option<String>,
 
     /// Its secret.

@@ -568,7 +568,7 @@ async fn without_userinfo_a_verified_token_is_as_good_as_it_was() {
         later(60).await;
         Log::clear();
         let user = whoami(&router, &token).await;
-        assert_eq!(logged("WARN").len(), 1, "{case}");
+        assert!(!logged("WARN").is_empty(), "{case}");
         assert_eq!(user["sub"], "alice", "{case}");
         assert_eq!(user.get("email"), None, "{case}");
         assert_eq!(user.get("preferred_username"), None, "{case}");

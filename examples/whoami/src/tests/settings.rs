@@ -61,6 +61,12 @@ fn arguments_that_make_no_sense_are_refused() {
     for arguments in [
         &["--verify=introspection", "--introspection-client-id=x"][..],
         &["--verify=userinfo", "--userinfo=https://api.example/user"],
+        // As some issuers make them up.
+        &[
+            "--verify=introspection",
+            "--introspection-client-id",
+            "-FAkevt0",
+        ],
         &["--allow-http-issuer=keycloak"],
         &["--set-metadata=x=1", "--set-metadata=y=[\"code\"]"],
     ] {
