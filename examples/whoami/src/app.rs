@@ -87,7 +87,7 @@ async fn health(State(server): State<Server>) -> Json<Value> {
     };
     let mut auth = json!({
         "required": true,
-        "issuer": server.config.issuer(),
+        "issuer": server.config.issuer,
         "verify": provider.verify,
         "warnings": provider.warnings(),
         "keys": age.is_some(),

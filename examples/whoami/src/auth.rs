@@ -42,6 +42,9 @@ const MAX_TOKEN: usize = 8 * 1024;
 /// The end of the year 9999, in seconds since 1970: a later `exp` is no expiry at all.
 const MAX_EXP: f64 = 253_402_300_799.0;
 
+/// The types of an access token (RFC 9068, section 2.1), and the one of any JWT.
+const TYPES: [&str; 3] = ["at+jwt", "application/at+jwt", "jwt"];
+
 /// Where issuers put scopes and roles; the first place that exists counts. The last is Keycloak's.
 const SCOPES: [&str; 3] = ["/scope", "/scp", "/scopes"];
 const ROLES: [&str; 2] = ["/roles", "/realm_access/roles"];
@@ -172,9 +175,8 @@ impl Auth {
         let mut validation = self.validation.clone();
         // The algorithm is the key's: what the token says is compared with it, never obeyed.
         validation.algorithms = vec![key.algorithm];
-        let claims = jwt::decode::<Value>(token, &key.decoding, &validation)
-            .map_err(|error| explain(&error))?
-            .claims;
+        let verified = jwt::decode::<Value>(token, &key.decoding, &validation);
+        let claims = verified.map_err(|error| explain(&error))?.claims;
         // What only ID tokens have (OpenID Connect Core, section 2; the last is Cognito's).
         let is_id_token =
             claims.get("nonce").or(claims.get("at_hash")).is_some() || claims["token_use"] == "id";
@@ -209,8 +211,7 @@ impl Auth {
         let mut parameters = vec![("realm", "mcp")];
         // Without credentials there is no error to report (RFC 6750, section 3.1).
         if let Some(error) = error {
-            parameters.push(("error", error));
-            parameters.push(("error_description", description));
+            parameters.extend([("error", error), ("error_description", description)]);
         }
         // Where to find the way in, and what to ask for there.
         if status == StatusCode::UNAUTHORIZED {
@@ -251,11 +252,8 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
 /// Checks the token's header and returns the key id in it. A key that the token brings along (`jwk`,
 /// `jku`, `x5u`) is never looked at.
 fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
-    let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
-    if !matches!(
-        typ.as_deref(),
-        Some("at+jwt" | "application/at+jwt" | "jwt")
-    ) {
+    let typ = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if !TYPES.contains(&typ.as_str()) {
         return Err("the typ of the token is not at+jwt");
     }
     if header.crit.is_some() {
@@ -269,7 +267,7 @@ fn key_id(header: &jwt::Header) -> Result<&str, &'static str> {
 fn validation(config: &Config) -> jwt::Validation {
     let mut validation = jwt::Validation::default();
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    validation.set_issuer(&[config.issuer()]);
+    validation.set_issuer(&[&config.issuer]);
     validation.set_audience(&[config.resource()]);
     validation.validate_nbf = true;
     // Two clocks may differ by so many seconds.

@@ -51,8 +51,6 @@ struct State<S: Load> {
     as_of: Instant,
     error: Option<Arc<S::Error>>,
     ended: Option<Instant>,
-    /// How many loads have gone well.
-    loads: u64,
 }
 
 /// There is no value to use, through no fault of the caller, who may try again after `retry_in`.
@@ -72,7 +70,6 @@ impl<S: Load> Cached<S> {
             as_of: Instant::now(),
             error: None,
             ended: None,
-            loads: 0,
         };
         Self {
             source: Arc::new(source),
@@ -112,11 +109,6 @@ impl<S: Load> Cached<S> {
                 retry_in,
             }),
         }
-    }
-
-    /// How many loads have gone well so far.
-    pub(crate) fn loads(&self) -> u64 {
-        self.state().loads
     }
 
     /// How long ago the newest value was asked for.
@@ -179,7 +171,6 @@ impl<S: Load> State<S> {
             Ok(value) => {
                 self.newest = Some(Arc::new(value));
                 self.as_of = began;
-                self.loads += 1;
                 self.error = None;
             }
             Err(error) => {

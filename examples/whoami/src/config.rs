@@ -33,9 +33,9 @@ pub(crate) struct Config {
     pub(crate) public_key: Option<PathBuf>,
 
     /// Authorization server whose tokens we accept, the exact string in their `iss`
-    /// [default: http://localhost:9001]
     #[arg(long, env = "MCP_ISSUER", value_name = "URL", value_parser = http_url)]
-    pub(crate) issuer: Option<String>,
+    #[arg(default_value = "http://localhost:9001")]
+    pub(crate) issuer: String,
 
     /// This server as its clients name it, the exact string in the `aud` of their tokens
     /// [default: http://localhost:PORT/mcp]
@@ -60,10 +60,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn issuer(&self) -> &str {
-        self.issuer.as_deref().unwrap_or("http://localhost:9001")
-    }
-
     /// The URL that clients connect to.
     pub(crate) fn resource(&self) -> String {
         if let Some(resource) = &self.resource {

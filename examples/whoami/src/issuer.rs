@@ -79,20 +79,13 @@ impl Load for Issuer {
             let problem = match self.document(&url).await {
                 // RFC 8414, section 3.3: the very issuer that we asked for, byte for byte.
                 Ok(document) if document["issuer"] == *self.name => return Ok(document),
-                Ok(other) => {
-                    format!(
-                        "it is of {}, but we are set to {:?}",
-                        other["issuer"], self.name
-                    )
-                }
+                Ok(other) => format!("it is of {}, we want {:?}", other["issuer"], self.name),
                 Err(problem) => problem,
             };
             problems.push(format!("{url}: {problem}"));
         }
-        let problems = problems.join("; ");
-        Err(IssuerError(format!(
-            "no metadata of the issuer: {problems}"
-        )))
+        let reason = format!("no metadata of the issuer: {}", problems.join("; "));
+        Err(IssuerError(reason))
     }
 }
 

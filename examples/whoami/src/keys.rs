@@ -28,6 +28,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use thiserror::Error;
+use tokio::time::Instant;
 use tokio::time::timeout;
 use tracing::error;
 use tracing::info;
@@ -62,8 +63,8 @@ const NO_KEY: &str =
 /// The keys, as fresh as they need to be.
 pub(crate) struct Keys {
     cache: Cached<Source>,
-    /// The names that were published (`None`) or asked for, and after how many loads they first were.
-    names: Mutex<HashMap<String, Option<u64>>>,
+    /// The names that were published (`None`), and those that were asked for, with when they first were.
+    names: Mutex<HashMap<String, Option<Instant>>>,
 }
 
 /// Where keys come from.
@@ -117,21 +118,22 @@ impl Keys {
     /// The keys for a token that names this `kid`: loaded again if it is not among those at hand.
     ///
     /// A key set cannot be fetched at every unknown name, which anybody may make up. Where it was
-    /// not, a name may be that of a new key only if it was neither published nor asked for before.
+    /// not, a name may be that of a new key only if it was never published, and first asked for after
+    /// the fetch that brought the keys at hand had begun.
     pub(crate) async fn for_kid(
         &self,
         kid: &str,
     ) -> Result<Arc<KeySet>, Unavailable> {
-        let loads = self.cache.loads();
+        let now = Instant::now();
         let set = self.cache.get(|set| set.find(kid).is_some()).await?;
         let mut names = self.names.lock().expect("no holder panics");
         if names.len() > MAX_NAMES {
             names.retain(|_, first| first.is_none());
         }
         names.extend(set.keys.iter().map(|key| (key.kid().to_owned(), None)));
-        let first = *names.entry(kid.to_owned()).or_insert(Some(loads));
+        let asked = *names.entry(kid.to_owned()).or_insert(Some(now));
         let is_file = matches!(*self.cache.source, Source::File(_));
-        let may_be_new = set.find(kid).is_none() && first == Some(self.cache.loads());
+        let may_be_new = asked.is_some_and(|asked| asked.elapsed() < self.cache.age());
         if set.keys.is_empty() || may_be_new && !is_file {
             return Err(Unavailable {
                 description: "the key of this token is not known yet",
@@ -183,21 +185,16 @@ impl Load for Source {
     type Error = KeyError;
 
     async fn load(&self) -> Result<KeySet, KeyError> {
-        match self {
-            Self::File(file) => Ok(KeySet {
-                keys: vec![read(file)?],
-            }),
-            Self::Issuer(issuer) => {
-                let keys = issuer.keys().await?;
-                let keys: Vec<_> = keys.iter().filter_map(Key::from_jwk).collect();
-                if keys.is_empty() {
-                    error!("no token can be checked: the issuer publishes no key for that");
-                }
-                Ok(KeySet {
-                    keys,
-                })
-            }
+        let keys = match self {
+            Self::File(file) => vec![read(file)?],
+            Self::Issuer(issuer) => issuer.keys().await?.iter().filter_map(Key::from_jwk).collect(),
+        };
+        if keys.is_empty() {
+            error!("no token can be checked: the issuer publishes no key for that");
         }
+        Ok(KeySet {
+            keys,
+        })
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn resource(
     }
     Json(json!({
         "resource": resource,
-        "authorization_servers": [config.issuer()],
+        "authorization_servers": [config.issuer],
         "scopes_supported": config.provider.scopes.split(' ').collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
         "resource_name": env!("CARGO_PKG_NAME"),

@@ -27,14 +27,11 @@ pub(crate) struct Server {
 impl Server {
     /// Puts the parts together; nothing is read or asked for yet.
     pub(crate) fn new(config: Config) -> Self {
-        let name = config.issuer().to_owned();
-        let issuer = Arc::new(Cached::new(
-            Issuer {
-                name,
-                provider: config.provider.clone(),
-            },
-            issuer::RULES,
-        ));
+        let issuer = Issuer {
+            name: config.issuer.clone(),
+            provider: config.provider.clone(),
+        };
+        let issuer = Arc::new(Cached::new(issuer, issuer::RULES));
         let keys = Arc::new(Keys::new(&config, issuer.clone()));
         let lookup = Arc::new(Lookup {
             issuer: issuer.clone(),

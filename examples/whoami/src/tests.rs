@@ -117,7 +117,6 @@ fn config() -> Config {
 
 /// A provider that needs none of the settings for it.
 fn plain() -> Provider {
-    let scopes = BASIC_SCOPES.to_owned();
     Provider {
         verify: Verify::Jwt,
         introspection_client_id: None,
@@ -127,21 +126,8 @@ fn plain() -> Provider {
         allow_http_issuer: None,
         set_metadata: Vec::new(),
         subject_claim: "sub".to_owned(),
-        scopes,
+        scopes: BASIC_SCOPES.to_owned(),
     }
-}
-
-/// Settings with another file for the public key.
-fn with_key_file(file: PathBuf) -> Config {
-    let mut config = config();
-    config.public_key = Some(file);
-    config
-}
-
-/// What the start of the server says about its keys.
-async fn start_keys(config: Config) -> Result<(), String> {
-    let started = Server::new(config).keys.start().await;
-    started.map_err(|reason| reason.to_string())
 }
 
 /// What the start of the server says about the issuer.
@@ -165,11 +151,10 @@ fn resource_at(port: u16) -> String {
     config.resource()
 }
 
-/// Resource and issuer as the settings have them with this argument; none where it is refused with
-/// exit status 2.
-fn urls_of(argument: &str) -> Option<[String; 2]> {
+/// The settings with this argument; none where it is refused with exit status 2.
+fn config_with(argument: &str) -> Option<Config> {
     match Config::try_parse_from(["server", argument]) {
-        Ok(config) => Some([config.resource(), config.issuer().to_owned()]),
+        Ok(config) => Some(config),
         Err(error) => {
             assert_eq!(error.exit_code(), 2, "{argument}");
             None
@@ -177,10 +162,23 @@ fn urls_of(argument: &str) -> Option<[String; 2]> {
     }
 }
 
+/// Settings with another file for the public key.
+fn with_key_file(file: PathBuf) -> Config {
+    let mut config = config();
+    config.public_key = Some(file);
+    config
+}
+
+/// What the start of the server says about its keys.
+async fn start_keys(config: Config) -> Result<(), String> {
+    let started = Server::new(config).keys.start().await;
+    started.map_err(|reason| reason.to_string())
+}
+
 /// Settings that trust this issuer and take the keys from there.
 fn with_issuer(issuer: &str) -> Config {
     let mut config = config();
-    config.issuer = Some(issuer.to_owned());
+    config.issuer = issuer.to_owned();
     config.public_key = None;
     config
 }

@@ -424,56 +424,39 @@ async fn the_body_of_a_stranger_is_not_read() {
 }
 
 #[tokio::test]
-async fn only_our_own_names_are_answered() {
-    const URL: &str = "https://mcp.example.com/mcp";
-    let router = serving(with_resource(URL));
-    assert_eq!(status_of(&router, &token()).await, 401);
-    let token = sign(&jose(), with(claims(), "aud", json!(URL)));
-    let good = "localhost LOCALHOST:9000 127.1.2.3 [::1] [::1]:9000 mcp.example.com \
-                MCP.example.com:8443";
-    let bad = "example.com evil.mcp.example.com mcp.example.com.evil.com notlocalhost \
-               evil.com:9000 localhost:9000@evil.com evil.com/localhost 127.0.0.1.nip.io \
-               192.168.0.1:9000 0.0.0.0:9000 [::2] localhost:x localhost,evil.com \
-               user@localhost @localhost user:password@localhost:9000 localhost/evil \
-               localhost/ localhost\\evil localhost?evil localhost#evil";
-    for (hosts, status) in [(good, 200), (bad, 403), ("", 403)] {
-        for host in hosts.split(' ') {
-            let answer = send_to(router.clone(), ping(&token).with("Host", host)).await;
-            assert_eq!(answer.status.as_u16(), status, "{host}");
-        }
-    }
-    // Before the token is looked at.
+async fn where_a_request_comes_from_counts_before_its_token() {
     for (case, request) in [
-        ("none", ping("x.y.z").without("Host")),
-        ("two", ping("x.y.z").also("Host", "evil.com")),
-        ("another", ping("x.y.z").with("Host", "evil.com")),
+        ("no host", ping("x.y.z").without("Host")),
+        ("two hosts", ping("x.y.z").also("Host", "evil.com")),
+        ("another host", ping("x.y.z").with("Host", "evil.com")),
         ("a page", ping("x.y.z").with("Origin", "http://evil.com")),
     ] {
         expect(case, request, 403, 403).await;
     }
+    // A resource of another name makes a token of another audience.
+    let router = serving(with_resource("https://mcp.example.com/mcp"));
+    assert_eq!(status_of(&router, &token()).await, 401);
 }
 
 #[test]
-fn a_url_in_the_settings_is_kept_as_it_is_written() {
+fn the_issuer_is_kept_as_it_is_written() {
     for url in [
-        "http://localhost:80",
-        "https://MCP.example.com:443/a/../b",
-        "https://[::1]/mcp",
+        "http://localhost:80/",
+        "https://ID.example.com:443/a/../b",
+        "https://[::1]/x/",
     ] {
-        let [resource, _] = urls_of(&format!("--resource={url}")).unwrap();
-        assert_eq!(resource, url);
-        let [_, issuer] = urls_of(&format!("--issuer={url}/")).unwrap();
-        assert_eq!(issuer, format!("{url}/"));
+        let config = config_with(&format!("--issuer={url}")).unwrap();
+        assert_eq!(config.issuer, url);
     }
-    let bad = "/mcp ftp://localhost/mcp http:/localhost/mcp http:///mcp http://localhost:65536/mcp \
-               http://user@localhost/mcp http://localhost/\" http://localhost\\mcp \
-               http://localhost/\u{e9} http://localhost/mcp? http://localhost/mcp#";
-    for url in bad.split(' ').chain(["", "http://localhost/a b", "http://localhost/\r\nx"]) {
-        for flag in ["--resource", "--issuer"] {
-            assert_eq!(urls_of(&format!("{flag}={url}")), None, "{flag} {url:?}");
-        }
+    for url in [
+        "",
+        "nonsense",
+        "ftp://localhost",
+        "http://user@localhost",
+        "http://localhost/?a",
+    ] {
+        assert!(config_with(&format!("--issuer={url}")).is_none(), "{url:?}");
     }
-    assert_eq!(resource_at(1234), "http://localhost:1234/mcp");
 }
 
 /// The result of a tool or prompt, used by the bearer of a token with these claims.

@@ -191,3 +191,52 @@ async fn wrong_arguments_of_a_prompt_are_an_error_that_names_them() {
         }
     }
 }
+
+/// A page whose name was rebound to this machine has no way in.
+#[tokio::test]
+async fn only_our_own_names_are_answered() {
+    let router = serving(with_resource("https://mcp.example.com/mcp"));
+    let good = "localhost LOCALHOST:9000 127.1.2.3 [::1] [::1]:9000 mcp.example.com \
+                MCP.example.com:8443";
+    let bad = "example.com evil.mcp.example.com mcp.example.com.evil.com notlocalhost \
+               evil.com:9000 localhost:9000@evil.com evil.com/localhost 127.0.0.1.nip.io \
+               192.168.0.1:9000 0.0.0.0:9000 [::2] localhost:x localhost,evil.com \
+               user@localhost @localhost user:password@localhost:9000 localhost/evil \
+               localhost/ localhost\\evil localhost?evil localhost#evil";
+    for (hosts, is_refused) in [(good, false), (bad, true), ("", true)] {
+        for host in hosts.split(' ') {
+            let request = handshake("ping", json!({})).with("Host", host);
+            let answer = send_to(router.clone(), request).await;
+            assert_eq!(answer.status == StatusCode::FORBIDDEN, is_refused, "{host}");
+        }
+    }
+    for request in [
+        handshake("ping", json!({})).without("Host"),
+        handshake("ping", json!({})).also("Host", "evil.com"),
+    ] {
+        assert_eq!(send(request).await.status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[test]
+fn the_resource_is_kept_as_it_is_written() {
+    for url in [
+        "http://localhost:80",
+        "https://MCP.example.com:443/a/../b",
+        "https://[::1]/mcp",
+    ] {
+        let config = config_with(&format!("--resource={url}")).unwrap();
+        assert_eq!(config.resource(), url);
+    }
+    let bad = "/mcp ftp://localhost/mcp http:/localhost/mcp http:///mcp http://localhost:65536/mcp \
+               http://user@localhost/mcp http://localhost/\" http://localhost\\mcp \
+               http://localhost/\u{e9} http://localhost/mcp? http://localhost/mcp# \
+               http://localhost/ http://localhost/mcp/";
+    for url in bad.split(' ').chain(["", "http://localhost/a b", "http://localhost/\r\nx"]) {
+        assert!(
+            config_with(&format!("--resource={url}")).is_none(),
+            "{url:?}"
+        );
+    }
+    assert_eq!(resource_at(1234), "http://localhost:1234/mcp");
+}

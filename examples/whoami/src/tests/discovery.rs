@@ -306,6 +306,7 @@ async fn a_rotated_key_is_picked_up_ten_seconds_after_the_last_fetch() {
     let router = issuer.server();
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     issuer.rotate(&[&KEY, &OTHER_KEY]);
+    a_moment().await;
     // Nobody has heard of this name before, so it may be that of a new key.
     for (passed, left) in [(0, 10), (4, 6), (5, 1)] {
         later(passed).await;
@@ -323,6 +324,25 @@ async fn a_rotated_key_is_picked_up_ten_seconds_after_the_last_fetch() {
     assert_eq!(status_of(&router, &issuer.token()).await, 401);
     assert_eq!(issuer.visits_of("/keys"), 3);
     assert_eq!(issuer.visits_of(SERVER_METADATA), 2);
+}
+
+/// The fetch may have read the set before the key was in it.
+#[tokio::test(start_paused = true)]
+async fn a_name_first_asked_for_during_a_fetch_may_be_that_of_a_new_key() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    issuer.hold(true);
+    let [first, second] = ["first", "second"].map(|kid| made_up(&issuer, kid));
+    let ask = |token: &str| tokio::spawn(send_to(router.clone(), ping(token)));
+    let first = ask(&first);
+    issuer.visited(SERVER_METADATA, 1).await;
+    a_moment().await;
+    let second = ask(&second);
+    tokio::task::yield_now().await;
+    issuer.hold(false);
+    assert_eq!(soon(first).await.unwrap().status, 401);
+    assert_unavailable_for(10, "during the fetch", &soon(second).await.unwrap());
+    assert_eq!(issuer.visits_of("/keys"), 1);
 }
 
 /// A token of this issuer that names a key which nobody has. No signature of it is ever looked at.
@@ -343,6 +363,12 @@ async fn assert_unknown(
     let answer = send_to(router.clone(), ping(token)).await;
     let description = assert_refused("unknown", &answer, 401, "invalid_token");
     assert!(description.contains("unknown key"), "{description}");
+    a_moment().await;
+}
+
+/// The clock of a test stands still, and what comes after a fetch must be later than it.
+async fn a_moment() {
+    tokio::time::advance(Duration::from_millis(1)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,6 +414,7 @@ async fn flood(
     router: &Router,
     names: usize,
 ) {
+    a_moment().await;
     let visits = issuer.visits().len();
     for number in 0..names {
         let token = made_up(issuer, &format!("made-up-{number}"));

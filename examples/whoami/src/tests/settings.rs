@@ -320,7 +320,7 @@ async fn plain_http_is_for_this_machine_and_one_named_host() {
     for verify in [Verify::Jwt, Verify::Userinfo] {
         for (allowed, status) in [(None, 503), (Some("0.0.0.1"), 503), (Some("0.0.0.0"), 200)] {
             let mut config = provider.config(verify);
-            config.issuer = Some(name.clone());
+            config.issuer = name.clone();
             config.provider.allow_http_issuer = allowed.map(|host| url::Host::parse(host).unwrap());
             let router = serving(config.clone());
             assert_eq!(status_of(&router, &token).await, status, "{allowed:?}");
