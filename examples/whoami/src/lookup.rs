@@ -194,7 +194,7 @@ impl Lookup {
         let metadata = self.issuer.get(|_| true).await;
         let metadata = metadata.map_err(|missing| missing.error.to_string())?;
         let Some(url) = metadata[name].as_str() else {
-            let problem = format!("{name}: not in the metadata; set --userinfo or --set-metadata");
+            let problem = format!("the metadata names no {name}; --set-metadata or --userinfo can");
             return Err(LookupError::Setting(problem));
         };
         Ok(issuer::trusted(self.provider(), url)?)

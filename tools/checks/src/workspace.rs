@@ -286,7 +286,10 @@ fn whoami_takes_the_other_files_of_its_step_as_they_are() {
     let (old, new) = (step_sources(7), sources_of(WHOAMI));
     let mut touched: Vec<_> = old.keys().filter(|file| new.get(*file) != old.get(*file)).collect();
     touched.sort();
-    assert_eq!(touched, TOUCHED_BY_WHOAMI, "{WHOAMI}: a fix of the step is carried on");
+    assert_eq!(
+        touched, TOUCHED_BY_WHOAMI,
+        "{WHOAMI}: a fix of the step is carried on"
+    );
     let (old, new) = (manifest(&name(7)), manifest(WHOAMI));
     assert!(grows(&without_name(old).into(), &without_name(new).into()));
 }
