@@ -182,6 +182,7 @@ start_inspector() {
     [ -z "$INSPECTOR_PID" ] || stop "$INSPECTOR_PID"
     LOG=$SCRATCH/inspector-$1.log
     mkdir -p "$home"
+    : >"$LOG"
     echo "{\"mcpServers\":{\"server\":{\"type\":\"streamable-http\",\"url\":\"$SERVER\"}}}" >"$home/catalog.json"
     cd "$INSTALLED/inspector" || exit 1
     CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$home node \
