@@ -5,8 +5,8 @@
 #   scripts/break_it.sh step6-audience-unchecked ..   only these
 #   scripts/break_it.sh --list                        what there is, and what each one breaks
 #
-# Each patch says at its top which step it breaks (or which script of which programs must notice: `Script`, `Binary`),
-# what is wrong then, and which claim must turn red. It is applied to
+# Each patch says at its top which step it breaks (or which script of which program must notice: `Script`, `Binary`, and
+# `With` for the programs that the script needs beside it), what is wrong then, and which claim must turn red. It is applied to
 # a copy of the workspace in target/sabotage, never to your files. To try one out by hand:
 #   git apply scripts/sabotage/step6-audience-unchecked.patch; scripts/test_step6.sh; git checkout step6
 #
@@ -104,7 +104,7 @@ build_all() {
         else
             mkdir -p "$PLACE/bin/$name"
             if compile; then
-                for program in $(binary "$name") gen-token; do
+                for program in "$(binary "$name")" gen-token $(field With "$name"); do
                     cp "$PLACE/target/debug/$program" "$PLACE/bin/$name/"
                 done
             else

@@ -4,12 +4,13 @@
 #
 #   scripts/diff_step.sh 6          the whole diff from step5 to step6
 #   scripts/diff_step.sh 6 --stat   only the summary
+#   scripts/diff_step.sh whoami     what examples/whoami adds to step7
 #
 # README.md is left out, and so is the package's own name in Cargo.toml: they differ in every step and teach nothing.
 set -u
 
 usage() {
-    echo "usage: scripts/diff_step.sh N [--stat]   where N is 2 to 8: shows what step N adds to step N-1." >&2
+    echo "usage: scripts/diff_step.sh N [--stat]   where N is 2 to 8, or whoami: shows what step N adds to step N-1." >&2
     exit 2
 }
 
@@ -18,7 +19,7 @@ step=
 for argument; do
     case $argument in
     --stat) stat=yes ;;
-    [2-8])
+    [2-8] | whoami)
         [ -z "$step" ] || usage
         step=$argument
         ;;
@@ -31,10 +32,21 @@ done
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 need git
 root=$ROOT
-old=step$((step - 1))
-new=step$step
+case $step in
+whoami) old=step7 new=whoami ;;
+*) old=step$((step - 1)) new=step$step ;;
+esac
+
+# Where a package lies.
+place_of() {
+    case $1 in
+    step*) echo "$root/$1" ;;
+    *) echo "$root/examples/$1" ;;
+    esac
+}
+
 for folder in "$old" "$new"; do
-    [ -f "$root/$folder/Cargo.toml" ] || {
+    [ -f "$(place_of "$folder")/Cargo.toml" ] || {
         echo "There is no $folder in $root." >&2
         exit 1
     }
@@ -45,9 +57,8 @@ trap 'rm -rf "$scratch"' EXIT
 # Both steps side by side under one name for the package, without what is not the lesson.
 for folder in "$old" "$new"; do
     mkdir "$scratch/$folder"
-    cp "$root/$folder/Cargo.toml" "$scratch/$folder/"
-    cp -R "$root/$folder/src" "$scratch/$folder/"
-    sed "s/^name = \"$folder\"\$/name = \"stepN\"/" "$root/$folder/Cargo.toml" >"$scratch/$folder/Cargo.toml"
+    cp -R "$(place_of "$folder")/src" "$scratch/$folder/"
+    sed "s/^name = \"$folder\"\$/name = \"stepN\"/" "$(place_of "$folder")/Cargo.toml" >"$scratch/$folder/Cargo.toml"
 done
 cd "$scratch" || exit 1
 

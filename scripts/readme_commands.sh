@@ -14,8 +14,8 @@
 #
 # How: each README has one shell, so variables live on, in an empty folder that shows the workspace's files, so that
 # keys/ and .data/ are made there and thrown away. `cargo run -p stepN` (or auth-server) is a server: it runs on in the
-# background until the README ends or starts the next one; its output is its log so far. Port 9000 is replaced by a
-# free one, in the commands and in what they print, so nothing on this machine is in the way.
+# background until the README ends or starts the next one; its output is its log so far. Port 9000 (3001 in whoami's) is
+# replaced by a free one, in the commands and in what they print, so nothing on this machine is in the way.
 # Lines by which cargo says what it does (Compiling, Finished, Running) are no output.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -77,7 +77,7 @@ matches() {
 
 # The output in a file, without cargo's own lines and colours, with the port that the README names.
 said() {
-    tr -d '\r' <"$1" | sed -e "s/:$PORT/:9000/g" -e $'s/\033\\[[0-9;]*m//g' |
+    tr -d '\r' <"$1" | sed -e "s/:$PORT/:$SHOWN/g" -e $'s/\033\\[[0-9;]*m//g' |
         grep -Ev '^ *(Compiling|Finished|Running|Blocking|Downloading|Downloaded|Updating|Locking|Fresh|Building) '
 }
 
@@ -159,7 +159,7 @@ tell() {
 }
 
 is_server() {
-    [[ $1 =~ cargo\ run\ .*-p\ (step[1-8]|auth-server|rmcp-server) ]] && ! [[ $1 =~ (--help|--version|rotate-keys|\|) ]]
+    [[ $1 =~ cargo\ run\ .*-p\ (step[1-8]|auth-server|rmcp-server|whoami) ]] && ! [[ $1 =~ (--help|--version|rotate-keys|\|) ]]
 }
 
 # One command of a README: run it, compare.
@@ -168,6 +168,7 @@ try() {
     claim="$place: ${command%%$'\n'*}"
     command=${command//localhost:9000/localhost:$PORT}
     command=${command//127.0.0.1:9000/127.0.0.1:$PORT}
+    command=${command//localhost:3001/localhost:$PORT}
     if is_server "$command"; then
         try_server "$claim" "${command%&}" "$expected"
         return
@@ -231,6 +232,9 @@ run_readme() {
     commands "$ROOT/$name" >"$SCRATCH/commands"
     [ -s "$SCRATCH/commands" ] || return 0
     echo "# $name"
+    # The port that the README names.
+    SHOWN=9000
+    [ "$name" != examples/whoami/README.md ] || SHOWN=3001
     open_session
     # On a descriptor of its own: nothing that is run may read the list.
     while IFS=$'\t' read -r line kind text <&6; do

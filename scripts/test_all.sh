@@ -36,7 +36,7 @@ SKIPPED=0
 
 # ---- the parts --------------------------------------------------------------------------------------------------
 
-PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server github-profile readme sabotage'
+PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server github-profile whoami readme sabotage'
 
 run_fmt() {
     cargo fmt --version || missing rustfmt || return
@@ -86,6 +86,10 @@ run_oidc_provider() {
 
 run_rmcp_server() {
     scripts/test_rmcp_server.sh
+}
+
+run_whoami() {
+    scripts/test_whoami.sh
 }
 
 run_github_profile() {

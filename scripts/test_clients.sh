@@ -25,17 +25,19 @@ free_port() {
     echo "$port"
 }
 
+# start_both SERVER [auth-server argument..]
 start_both() {
-    local auth mcp
+    local auth mcp program=$1
+    shift
     for _ in 1 2 3 4 5; do
         auth=$(free_port)
         mcp=$(free_port)
         launch auth-server --bind "127.0.0.1:$auth" --keys-dir "$SCRATCH/keys" --data "$SCRATCH/auth-$auth.db" \
-            --resource "http://localhost:$mcp/mcp" --issuer "http://localhost:$auth"
+            --resource "http://localhost:$mcp/mcp" --issuer "http://localhost:$auth" "$@"
         AUTH_LOG=$LOG
         eventually settled
         ended "$PID" && continue
-        launch step8 --bind "127.0.0.1:$mcp" --issuer "http://localhost:$auth" --resource "http://localhost:$mcp/mcp"
+        launch "$program" --bind "127.0.0.1:$mcp" --issuer "http://localhost:$auth" --resource "http://localhost:$mcp/mcp"
         eventually settled
         ended "$PID" && continue
         eventually healthy && SERVER=http://localhost:$mcp/mcp && ISSUER=http://localhost:$auth && return
@@ -123,6 +125,7 @@ check_inspector() {
     if provide_inspector; then
         start_inspector "$(free_port)" "$SERVER"
         check "the Inspector connects through the browser login and runs whoami" inspected alice
+        check_whoami
         start_github
         start_inspector "$(free_port)" "http://localhost:${URL##*:}/mcp"
         check "the Inspector connects through GitHub's login and runs get_user_profile" inspected_at_github octocat
@@ -133,6 +136,28 @@ check_inspector() {
 
 inspected() {
     is_whoami "$1" "$(inspector "$1")"
+}
+
+# At examples/whoami: once the Inspector registers itself, once it is a client that somebody made by hand, as providers
+# without registration want it.
+check_whoami() {
+    local port
+    port=$(free_port)
+    cat >"$SCRATCH/clients.toml" <<END
+[[clients]]
+client_id = "mcp-inspector"
+redirect_uris = ["http://localhost:$port/oauth/callback", "http://127.0.0.1:$port/oauth/callback"]
+END
+    start_both whoami --clients "$SCRATCH/clients.toml"
+    start_inspector "$(free_port)" "$SERVER"
+    check "the Inspector registers itself for examples/whoami and runs whoami" inspected alice
+    start_inspector "$port" "$SERVER"
+    check "the Inspector as a client made by hand runs whoami, with a profile" hand_made alice
+}
+
+hand_made() {
+    is_whoami "$1" "$(INSPECTOR_SCREENSHOT=${WHOAMI_SCREENSHOT-} inspector "$1" mcp-inspector 'openid profile email')" &&
+        "$JQ" -e '.client_id == "mcp-inspector" and .name == "alice"' "$SCRATCH/whoami"
 }
 
 # The stand-in with its pages, and the server that signs in there.
@@ -155,8 +180,8 @@ inspected_at_github() {
 
 # ---- the run ------------------------------------------------------------------------------------------------------
 
-build auth-server step8 github-profile mock-github
-start_both
+build auth-server step8 whoami github-profile mock-github
+start_both step8
 get /health
 expect "step8 is there, with its login" status 200 json .auth.required true
 check_typescript

@@ -34,7 +34,7 @@ steps() {
     for step in step[1-8]; do
         check "$step: no step number in a source file" no_number "$step"
     done
-    for step in 2 3 4 5 6 7 8; do
+    for step in 2 3 4 5 6 7 8 whoami; do
         check "scripts/diff_step.sh $step shows a difference" shows_a_diff "$step"
     done
     for step in '' 1 9 x '5 6' --stat; do

@@ -1,13 +1,14 @@
 // The MCP Inspector in headless Chromium: connect, log in on our pages or Keycloak's, list the tools, run `whoami`.
 //
-//   node inspector.mjs INSPECTOR_URL alice screenshot.png
+//   node inspector.mjs INSPECTOR_URL alice screenshot.png                                 the client registers itself
+//   node inspector.mjs INSPECTOR_URL alice screenshot.png CLIENT_ID 'openid profile'      it is one made by hand
 //
 // Run from a folder with puppeteer-core; CHROMIUM names the browser. Prints what `whoami` answered.
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-const [inspector, user, screenshot] = process.argv.slice(2);
+const [inspector, user, screenshot, clientId, scopes] = process.argv.slice(2);
 const installed = createRequire(pathToFileURL(`${process.cwd()}/package.json`));
 const { default: puppeteer } = await import(pathToFileURL(installed.resolve('puppeteer-core')));
 
@@ -50,6 +51,26 @@ try {
     }, ...wanted);
   };
 
+  // Types into the field with this label, as a person would.
+  const fill = async (label, text) => {
+    const field = await page.waitForFunction(
+      (label) => {
+        const found = [...document.querySelectorAll('label')].find((e) => e.innerText.trim() === label);
+        return found && document.getElementById(found.htmlFor);
+      },
+      {},
+      label,
+    );
+    await field.type(text);
+  };
+
+  if (clientId) {
+    await pressText('button', 'Settings');
+    await pressText('button', 'OAuth Settings');
+    await fill('Client ID', clientId);
+    await fill('Scopes', scopes);
+    await press('.mantine-Modal-root button[aria-label="Close"], [role=dialog] button[aria-label="Close"]');
+  }
   await press('input[aria-label^="Connect or disconnect"]');
   await page.waitForSelector('#username');
   await page.type('#username', user);

@@ -4,7 +4,7 @@
 #
 #   provide_inspector || give_up "$LACKING"     installs it, and finds or installs what it needs
 #   start_inspector PORT SERVER                 runs it there, set to this MCP server; sets INSPECTOR
-#   inspector alice                             connects, logs in, and prints what `whoami` answered
+#   inspector alice [CLIENT_ID SCOPES]          connects, logs in, and prints what `whoami` answered
 #   inspector_at_github octocat                 the same through mock-github, and what `get_user_profile` answered
 
 INSPECTOR_FOLDER=$TARGET/clients/inspector
@@ -41,22 +41,31 @@ install_inspector() {
     fi
 }
 
-# Its own home, or it would find the tokens of an earlier run.
+# Its own home, or it would find the tokens of an earlier run. The settings of a server can be changed if it comes from
+# a catalog. The one that ran before ends.
+INSPECTOR_PID=
 start_inspector() {
+    local home=$SCRATCH/home-$1
+    [ -z "$INSPECTOR_PID" ] || stop "$INSPECTOR_PID"
     LOG=$SCRATCH/inspector-$1.log
-    mkdir -p "$SCRATCH/home-$1"
+    mkdir -p "$home"
+    : >"$LOG"
+    echo "{\"mcpServers\":{\"server\":{\"type\":\"streamable-http\",\"url\":\"$2\"}}}" >"$home/catalog.json"
     cd "$INSPECTOR_FOLDER" || exit 1
-    CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$SCRATCH/home-$1 node \
-        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web --transport http \
-        --server-url "$2" >"$LOG" 2>&1 </dev/null &
-    CHILDREN="$CHILDREN $!"
+    CLIENT_PORT=$1 MCP_SANDBOX_PORT=0 MCP_AUTO_OPEN_ENABLED=false HOME=$home node \
+        node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js --web \
+        --catalog "$home/catalog.json" >"$LOG" 2>&1 </dev/null &
+    INSPECTOR_PID=$!
+    CHILDREN="$CHILDREN $INSPECTOR_PID"
     eventually grep -q 'MCP_INSPECTOR_API_TOKEN=' "$LOG" || die "the Inspector did not start: $(cat "$LOG")"
     INSPECTOR=$(sed -n 's/^ *\(http[^ ]*MCP_INSPECTOR_API_TOKEN=[0-9a-f]*\).*/\1/p' "$LOG" | head -n 1)
 }
 
 inspector() {
-    (cd "$INSPECTOR_FOLDER" && node "$ROOT/scripts/clients/inspector.mjs" "$INSPECTOR" "$1" \
-        "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" 2>&1)
+    local user=$1
+    shift
+    (cd "$INSPECTOR_FOLDER" && node "$ROOT/scripts/clients/inspector.mjs" "$INSPECTOR" "$user" \
+        "${INSPECTOR_SCREENSHOT:-$SCRATCH/inspector.png}" "$@" 2>&1)
 }
 
 # INSPECTOR_PICTURES is the folder for what it saw.

@@ -76,13 +76,22 @@ fn mcp_client_has_no_circle() {
     assert_no_circle(&root().join("tools/mcp-client"));
 }
 
-/// The picture of a step: from the program down to what uses nothing, the rooms that the step before has not marked.
-fn picture(number: u8) -> String {
-    let graph = Graph::of_package(&step(number));
-    let before = match number {
-        1 => Graph::default(),
-        _ => Graph::of_package(&step(number - 1)),
-    };
+/// Everything that has a picture, each with what it was made from: all steps, and the example that goes on from one.
+fn houses() -> Vec<(PathBuf, Option<PathBuf>)> {
+    let mut houses = vec![(step(1), None)];
+    houses.extend((2..=8).map(|number| (step(number), Some(step(number - 1)))));
+    houses.push((root().join("examples/whoami"), Some(step(7))));
+    houses
+}
+
+/// The picture of a house: from the program down to what uses nothing, the rooms that the one before has not marked.
+fn picture(
+    house: &Path,
+    before: Option<&Path>,
+) -> String {
+    let graph = Graph::of_package(house);
+    let is_first = before.is_none();
+    let before = before.map(Graph::of_package).unwrap_or_default();
     let new: Vec<_> = graph
         .uses
         .keys()
@@ -94,7 +103,7 @@ fn picture(number: u8) -> String {
         writeln!(text, "    {room} --> {}", used.join(" & ")).unwrap();
     }
     // The first step is all new: there is nothing to tell apart.
-    if number > 1 && !new.is_empty() {
+    if !is_first && !new.is_empty() {
         writeln!(
             text,
             "    classDef new fill:#ffe8a3,stroke:#b58900,color:#000"
@@ -146,11 +155,11 @@ fn around_picture<'text>(
 #[test]
 fn the_pictures_in_the_readmes_are_those_of_the_sources() {
     let update = env::var_os("UPDATE_ROOMS").is_some();
-    for number in 1..=8 {
-        let file = step(number).join("README.md");
+    for (house, earlier) in houses() {
+        let file = house.join("README.md");
         let readme = fs::read_to_string(&file).unwrap();
         let (before, inner, after) = around_picture(&readme, &file);
-        let wanted = format!("\n{}", picture(number));
+        let wanted = format!("\n{}", picture(&house, earlier.as_deref()));
         if update {
             fs::write(&file, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
         } else {

@@ -18,6 +18,21 @@ use crate::server::name;
 /// Most lines of code that a step may take away from the one before it.
 const MOST_GONE: usize = 10;
 
+/// The example that goes on from step 7, and the files of that step that it changes.
+const WHOAMI: &str = "examples/whoami";
+const TOUCHED_BY_WHOAMI: [&str; 10] = [
+    "app.rs",
+    "auth.rs",
+    "config.rs",
+    "issuer.rs",
+    "main.rs",
+    "mcp.rs",
+    "metadata.rs",
+    "server.rs",
+    "tests.rs",
+    "tests/bearer.rs",
+];
+
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.ancestors().nth(2).unwrap().to_owned()
@@ -72,7 +87,12 @@ fn sources(folder: &str) -> Vec<PathBuf> {
 
 /// The source files of a step: path below `src`, content.
 fn step_sources(step: u8) -> BTreeMap<String, String> {
-    let folder = format!("{}/src", name(step));
+    sources_of(&name(step))
+}
+
+/// The same of any member.
+fn sources_of(member: &str) -> BTreeMap<String, String> {
+    let folder = format!("{member}/src");
     let base = root().join(&folder);
     let below = |path: &Path| path.strip_prefix(&base).unwrap().display().to_string();
     sources(&folder).iter().map(|path| (below(path), read(path))).collect()
@@ -261,6 +281,19 @@ fn no_step_drops_a_file() {
     }
 }
 
+#[test]
+fn whoami_takes_the_other_files_of_its_step_as_they_are() {
+    let (old, new) = (step_sources(7), sources_of(WHOAMI));
+    let mut touched: Vec<_> = old.keys().filter(|file| new.get(*file) != old.get(*file)).collect();
+    touched.sort();
+    assert_eq!(
+        touched, TOUCHED_BY_WHOAMI,
+        "{WHOAMI}: a fix of the step is carried on"
+    );
+    let (old, new) = (manifest(&name(7)), manifest(WHOAMI));
+    assert!(grows(&without_name(old).into(), &without_name(new).into()));
+}
+
 /// Prints what each step adds (`-- --nocapture` shows it), and holds it to adding.
 #[test]
 fn steps_add_and_hardly_ever_take_away() {
@@ -368,22 +401,15 @@ fn the_project_speaks_of_itself_only() {
 /// A page, not a book: what to run comes early, and the whole, with its picture, fits on three screens.
 #[test]
 fn every_step_explains_itself_on_a_page() {
-    for step in steps() {
-        let text = read(&root().join(name(step)).join("README.md"));
+    for member in steps().map(name).chain([WHOAMI.to_owned()]) {
+        let text = read(&root().join(&member).join("README.md"));
         let lines: Vec<_> = text.lines().collect();
-        assert!(
-            (60..=140).contains(&lines.len()),
-            "{}: {}",
-            name(step),
-            lines.len()
-        );
-        let command = format!("cargo run -p {}", name(step));
+        let length = lines.len();
+        assert!((60..=140).contains(&length), "{member}: {length}");
+        let package = member.rsplit('/').next().unwrap_or_default();
+        let command = format!("cargo run -p {package}");
         let first = lines.iter().position(|line| line.contains(&command));
-        assert!(
-            first.is_some_and(|first| first < 15),
-            "{}: {first:?}",
-            name(step)
-        );
+        assert!(first.is_some_and(|first| first < 15), "{member}: {first:?}");
     }
 }
 
