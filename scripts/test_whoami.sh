@@ -82,8 +82,8 @@ stop "$PID"
 MCP_INTROSPECTION_CLIENT_SECRET=wrong start whoami --verify introspection --introspection-client-id "$CLIENT" \
     --issuer "$ISSUER" --resource "$RESOURCE"
 bearer "$GOOD" whoami
-expect "introspection: the issuer does not let us ask -> 401" status 401 challenge error invalid_token
-check "introspection: and the log says that it may be our secret" log_has 'our client or secret'
+expect "introspection: the issuer does not let us ask -> 503, no reason to log in again" status 503 no-challenge -
+check "introspection: and the log says that it may be our secret" log_has 'our client is refused, or its secret'
 stop "$PID"
 unset MCP_INTROSPECTION_CLIENT_SECRET
 

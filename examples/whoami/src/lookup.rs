@@ -138,7 +138,7 @@ impl Lookup {
         token: &str,
     ) -> (Result<Value, LookupError>, Duration) {
         let answer = match self.question(token).await {
-            Ok(request) => send(request).await.and_then(|claims| self.check(claims)),
+            Ok(request) => self.send(request).await.and_then(|claims| self.check(claims)),
             Err(problem) => Err(problem),
         };
         let is_needed = self.provider().verify != Verify::Jwt;
@@ -179,6 +179,40 @@ impl Lookup {
         let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let request = client.post(url).basic_auth(encode(id), Some(encode(secret))).body(form);
         Ok(request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
+    }
+
+    /// Sends a question. From userinfo, which the token itself is shown to, 401 and 403 are a plain no.
+    /// Introspection says so with status 200, and 401 where it does not know us (RFC 7662, section 2.3).
+    async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<Value, LookupError> {
+        let request = request.header(header::ACCEPT, JSON).header(header::USER_AGENT, NAME);
+        let mut response = request.send().await.map_err(no_answer)?;
+        let status = response.status();
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            if self.provider().verify == Verify::Introspection {
+                let problem = format!("status {status}: our client is refused, or its secret");
+                return Err(problem.into());
+            }
+            return Err(LookupError::Refused(
+                "the issuer refuses to tell about this token",
+            ));
+        }
+        let body = issuer::body(&mut response).await.map_err(no_answer)?;
+        let media_type = response.headers().get(header::CONTENT_TYPE);
+        let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_json = media_type.to_ascii_lowercase().split(';').next() == Some(JSON);
+        let length = body.len();
+        if (status == StatusCode::OK && is_json && length <= MAX_DOCUMENT)
+            && let Ok(claims @ Value::Object(_)) = serde_json::from_slice(&body)
+            && claims.get("error").is_none()
+        {
+            return Ok(without_nulls(&claims));
+        }
+        let problem =
+            format!("status {status}, {length} bytes of {media_type:?}: no claims in JSON");
+        Err(problem.into())
     }
 
     /// Where to ask: as the settings say, or else the metadata of the issuer.
@@ -249,32 +283,6 @@ fn check_introspected(
         Some(true) => return Ok(()),
     };
     Err(LookupError::Refused(refused))
-}
-
-/// Sends a question. Only 401 and 403 are a plain no.
-async fn send(request: RequestBuilder) -> Result<Value, LookupError> {
-    let request = request.header(header::ACCEPT, JSON).header(header::USER_AGENT, NAME);
-    let mut response = request.send().await.map_err(no_answer)?;
-    let status = response.status();
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        warn!("status {status}: this token is refused, or with introspection our client or secret");
-        return Err(LookupError::Refused(
-            "the issuer refuses to tell about this token",
-        ));
-    }
-    let body = issuer::body(&mut response).await.map_err(no_answer)?;
-    let media_type = response.headers().get(header::CONTENT_TYPE);
-    let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_json = media_type.to_ascii_lowercase().split(';').next() == Some(JSON);
-    let length = body.len();
-    if (status == StatusCode::OK && is_json && length <= MAX_DOCUMENT)
-        && let Ok(claims @ Value::Object(_)) = serde_json::from_slice(&body)
-        && claims.get("error").is_none()
-    {
-        return Ok(without_nulls(&claims));
-    }
-    let problem = format!("status {status}, {length} bytes of {media_type:?}: no claims in JSON");
-    Err(problem.into())
 }
 
 /// The debug form has the cause in it: refused, timed out, an unknown certificate.

@@ -185,13 +185,19 @@ async fn a_token_of_another_application_gets_in_by_userinfo_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_no_of_the_provider_is_a_401() {
-    for verify in [Verify::Introspection, Verify::Userinfo] {
-        for code in [401, 403] {
-            let answer = answer_to(verify, status(code)).await;
-            let case = format!("{verify:?} {code}");
-            assert_refused(case, &answer, 401, "invalid_token");
-        }
+async fn a_plain_no_of_userinfo_is_a_401() {
+    for code in [401, 403] {
+        let answer = answer_to(Verify::Userinfo, status(code)).await;
+        assert_refused(code, &answer, 401, "invalid_token");
+    }
+}
+
+/// It is we who are refused then, and no user can help that by logging in again.
+#[tokio::test(start_paused = true)]
+async fn an_introspection_that_refuses_our_client_is_no_fault_of_the_user() {
+    for code in [401, 403] {
+        let answer = answer_to(Verify::Introspection, status(code)).await;
+        assert_unavailable(code, &answer);
     }
 }
 
