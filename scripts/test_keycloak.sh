@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # step8 and mcp-client with a real Keycloak, and the realm of examples/keycloak: who is served, who is refused, and what
 # becomes of a client that registers itself.
-# Needs Java 17 and Maven, or KEYCLOAK_HOME; without them it is skipped and counted; with CI=true they are installed, and
-# what then cannot run is a failure. Keycloak is fetched once, into the target folder; it takes 700 MB of memory.
+# Needs Java 17 and Maven, or KEYCLOAK_HOME; the Inspector needs npm and Chromium, too. What cannot run is skipped and
+# counted; with CI=true it is installed, or else a failure. Keycloak is fetched once, into the target folder; it takes
+# 700 MB of memory.
 # shellcheck disable=SC2317 # functions that `check` and `eventually` call are called all right
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=clients/inspector.sh
+. "$ROOT/scripts/clients/inspector.sh"
 
+unset MCP_VERIFY MCP_INTROSPECTION_CLIENT_ID MCP_INTROSPECTION_CLIENT_SECRET MCP_USERINFO MCP_ISSUER_METADATA
+unset MCP_ALLOW_HTTP_ISSUER MCP_SET_METADATA MCP_SUBJECT_CLAIM MCP_SCOPES
 EXCEPTIONS=
 BASIC='mcp:read mcp:tools mcp:prompts'
 TOOL='{"name":"whoami","arguments":{}}'
@@ -294,6 +299,25 @@ refused_by_role() {
     ! client call "$1" whoami && grep -q 'your role does not permit this' "$SCRATCH/client.err"
 }
 
+# In a real browser.
+check_inspector() {
+    echo "# the Inspector"
+    if provide_inspector; then
+        start_inspector "$(free_port)" "$RESOURCE"
+        check "the Inspector registers, connects through Keycloak's pages and runs whoami" inspected alice
+    else
+        skip 'the Inspector' "$LACKING"
+    fi
+}
+
+inspected() {
+    inspector "$1" >"$SCRATCH/client.out" || {
+        cat "$SCRATCH/client.out"
+        return 1
+    }
+    is "$(said '[.iss, (.roles | index("user") != null)]')" "[\"$ISSUER\",true]"
+}
+
 # status_of TITLE: the status of the exchange with this title.
 status_of() {
     awk -v title="$1" 'index($0, "### ") == 1 { found = index($0, title) > 0 } found && /^HTTP\/1.1 / { print $2; exit }' \
@@ -360,9 +384,54 @@ known() {
     [ "$STATUS" != 503 ]
 }
 
-# What examples/whoami makes of Keycloak in its three modes belongs here.
+# What examples/whoami makes of Keycloak, in each of its three modes, beside step8 on a port of its own.
 check_whoami() {
-    :
+    local step8_url=$URL step8_pid=$PID good plain
+    # It may not be there, in a copy of the steps alone.
+    [ -d "$ROOT/examples/whoami" ] || return 0
+    build whoami
+    sign_in mcp-client alice "openid $BASIC profile email"
+    good=$(field access_token)
+    password alice alice "$BASIC"
+    plain=$(field access_token)
+    check "a token does not have the email address" is "$(payload "$good" '[.preferred_username, has("email")]')" '["alice",false]'
+
+    echo "# whoami, --verify jwt"
+    start whoami --bind 127.0.0.1:0 --issuer "$ISSUER" --resource "$RESOURCE"
+    bearer "$good" rpc tools/call "$TOOL"
+    expect "whoami reads the token, and userinfo adds the address" status 200 \
+        json '.result.content[0].text | fromjson | [.azp, .preferred_username, .email]' '["mcp-client","alice","alice@example.com"]'
+    bearer "$plain" rpc tools/call "$TOOL"
+    expect "without openid in the token nobody is asked" status 200 json '.result.content[0].text | fromjson | has("email")' false
+    bearer "$OTHER_TOKEN" rpc tools/call "$TOOL"
+    refused_for "other-app's token -> 401" "$NO_AUDIENCE"
+    stop "$PID"
+
+    echo "# whoami, --verify introspection"
+    MCP_INTROSPECTION_CLIENT_SECRET=mcp-server-secret start whoami --bind 127.0.0.1:0 --issuer "$ISSUER" \
+        --resource "$RESOURCE" --verify introspection --introspection-client-id mcp-server
+    bearer "$good" rpc tools/call "$TOOL"
+    expect "introspection: Keycloak says who it is" status 200 \
+        json '.result.content[0].text | fromjson | [.active, .username, .client_id]' '[true,"alice","mcp-client"]'
+    bearer "$OTHER_TOKEN" rpc tools/call "$TOOL"
+    expect "introspection: other-app's token -> 401" status 401 challenge error invalid_token
+    stop "$PID"
+
+    echo "# whoami, --verify userinfo"
+    start whoami --bind 127.0.0.1:0 --issuer "$ISSUER" --resource "$RESOURCE" --verify userinfo
+    bearer "$good" rpc tools/call "$TOOL"
+    expect "userinfo: Keycloak says who it is" status 200 \
+        json '.result.content[0].text | fromjson | [.preferred_username, .email]' '["alice","alice@example.com"]'
+    bearer "$plain" rpc tools/call "$TOOL"
+    expect "userinfo: a token without openid -> 401, because Keycloak refuses it" status 401 challenge error invalid_token
+    bearer "$OTHER_TOKEN" rpc tools/call "$TOOL"
+    expect "userinfo: the token of other-app is served, as everybody is warned" status 200 \
+        json '.result.content[0].text | fromjson | .preferred_username' alice
+    get /health
+    expect "userinfo: the warning is in /health" status 200 json .auth.warnings \
+        '["--verify userinfo: any application of this issuer can act as its users here"]'
+    stop "$PID"
+    URL=$step8_url PID=$step8_pid
 }
 
 # Keycloak once more, with other keys, on the same ports.
@@ -441,6 +510,7 @@ check_refusals
 check_policies
 check_registration
 check_client 'as.public-clients dcr.redirect-schemes redirect.loopback-port'
+check_inspector
 check_password
 check_introspection
 check_whoami
