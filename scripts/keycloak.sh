@@ -139,7 +139,8 @@ fetch_keycloak() {
     echo "# fetching Keycloak $VERSION by Maven, once, into $TARGET/keycloak (180 MB)"
     mkdir -p "$new"
     # It leaves things behind in the folder that it runs in.
-    (cd "$new" && exec mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack \
+    (cd "$new" && exec mvn --batch-mode --quiet -Dstyle.color=never \
+        org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack \
         "-Dartifact=org.keycloak:keycloak-quarkus-dist:$VERSION:zip" "-DoutputDirectory=$new" </dev/null)
     # Somebody may have been faster.
     [ -e "$DISTRIBUTION" ] || mv "$new/keycloak-$VERSION" "$DISTRIBUTION"
@@ -148,9 +149,10 @@ fetch_keycloak() {
 }
 
 need_java() {
-    local java=java version
+    local java=java package=openjdk version
+    ! here apt-get || package=default-jre-headless
     [ -z "${JAVA_HOME-}" ] || java=$JAVA_HOME/bin/java
-    here "$java" || die "Keycloak needs Java 17 or newer, and there is none; install it: $(install_line default-jre-headless)"
+    here "$java" || die "Keycloak needs Java 17 or newer, and there is none; install it: $(install_line "$package")"
     version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
     [ "${version:-0}" -ge 17 ] || die "Keycloak needs Java 17 or newer, you have ${version:-one without a version}."
 }

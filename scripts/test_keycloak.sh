@@ -258,7 +258,7 @@ check_policies() {
     authorize mcp-client "$BASIC" -d "code_challenge=$VERIFIER" -d 'code_challenge_method=plain'
     check "PKCE without S256, too" is "$(error_of "$LOCATION")" invalid_request
     authorize mcp-test-client "$BASIC" -d "code_challenge=$CHALLENGE" -d 'code_challenge_method=S256'
-    check "mcp-test-client has passwords only: no login in a browser" is "$LOCATION" ''
+    check "mcp-test-client has passwords only: there is no page to log in at" is "$(grep -c 'name="password"' "$PAGE")" 0
     grant -d grant_type=password -d client_id=mcp-client -d username=alice -d password=alice
     expect "no other client takes passwords" status 400 json .error unauthorized_client
 }
