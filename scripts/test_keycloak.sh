@@ -26,7 +26,8 @@ give_up() {
 # provide_keycloak: what scripts/keycloak.sh needs. Without Maven it still starts what lies in the target folder.
 provide_keycloak() {
     provide java default-jre-headless || give_up 'there is no Java 17 (apt-get install default-jre-headless)'
-    [ -n "${KEYCLOAK_HOME-}" ] || provide mvn maven || give_up 'there is no Maven that could fetch it (apt-get install maven), and no KEYCLOAK_HOME'
+    [ -n "${KEYCLOAK_HOME-}" ] || provide mvn maven ||
+        give_up 'there is no Maven that could fetch it (apt-get install maven), and no KEYCLOAK_HOME'
 }
 
 free_port() {
@@ -111,21 +112,32 @@ authorize() {
 # sign_in CLIENT USER SCOPE: goes through Keycloak's pages, and to the token endpoint. Names no resource if RESOURCE is
 # empty.
 sign_in() {
-    local steps=6 code
+    local steps=6
     authorize "$1" "$3" -d "code_challenge=$CHALLENGE" -d 'code_challenge_method=S256'
     while [ "$steps" -gt 0 ] && [ "${LOCATION#"$CALLBACK"}" = "$LOCATION" ]; do
         steps=$((steps - 1))
         if [ -n "$LOCATION" ]; then
             browse "$LOCATION"
-        elif grep -q 'name="password"' "$PAGE"; then
-            browse "$(action)" --data-urlencode "username=$2" --data-urlencode "password=$2"
         else
-            browse "$(action)" -d "code=$(hidden code)" -d 'accept=Yes'
+            at_keycloaks_page "$2"
         fi
     done
-    code=$(printf '%s' "$LOCATION" | sed -n 's/.*[?&]code=\([^&]*\).*/\1/p')
-    grant -d grant_type=authorization_code -d "client_id=$1" -d "code=$code" --data-urlencode "redirect_uri=$CALLBACK" \
-        -d "code_verifier=$VERIFIER" ${RESOURCE:+--data-urlencode "resource=$RESOURCE"}
+    grant -d grant_type=authorization_code -d "client_id=$1" -d "code=$(code_of "$LOCATION")" \
+        --data-urlencode "redirect_uri=$CALLBACK" -d "code_verifier=$VERIFIER" \
+        ${RESOURCE:+--data-urlencode "resource=$RESOURCE"}
+}
+
+# at_keycloaks_page USER: signs in, or says yes to the client.
+at_keycloaks_page() {
+    if grep -q 'name="password"' "$PAGE"; then
+        browse "$(action)" --data-urlencode "username=$1" --data-urlencode "password=$1"
+    else
+        browse "$(action)" -d "code=$(hidden code)" -d 'accept=Yes'
+    fi
+}
+
+code_of() {
+    printf '%s' "$1" | sed -n 's/.*[?&]code=\([^&]*\).*/\1/p'
 }
 
 # Where the page's form goes; some of them leave the host out.
@@ -134,7 +146,7 @@ action() {
 }
 
 hidden() {
-    sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$PAGE" | head -n 1
+    sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$PAGE" | head -n 1 | sed 's/&amp;/\&/g; s/&#38;/\&/g'
 }
 
 # password USER PASSWORD SCOPE: the password grant, without a browser.
@@ -193,7 +205,8 @@ check_users() {
     TOKEN=$(field access_token) OLD_TOKEN=$TOKEN
     rpc tools/call "$TOOL"
     expect "and is served, with her name and her role" status 200 \
-        json '.result.content[0].text | fromjson | [.preferred_username, .client_id, .iss]' "[\"alice\",\"mcp-client\",\"$ISSUER\"]" \
+        json '.result.content[0].text | fromjson | [.preferred_username, .client_id, .iss]' \
+        "[\"alice\",\"mcp-client\",\"$ISSUER\"]" \
         where '.result.content[0].text | fromjson | .roles | index("user") != null'
     check "her token has what step8 reads" is "$(payload "$TOKEN" '[.typ, .azp, (.aud | sort | join(" "))]')" \
         "[\"Bearer\",\"mcp-client\",\"$RESOURCE mcp-server\"]"
@@ -273,7 +286,8 @@ register() {
 
 check_registration() {
     echo "# clients that register themselves"
-    local good='{"client_name":"t","redirect_uris":["http://127.0.0.1/callback"],"token_endpoint_auth_method":"none","scope":"mcp:read"}'
+    local good='{"client_name":"t","redirect_uris":["http://127.0.0.1/callback"],"token_endpoint_auth_method":"none",
+        "scope":"mcp:read"}'
     register "$good" -H 'Origin: http://localhost:6274'
     expect "one on this machine may, also a page of the Inspector" status 201 json .token_endpoint_auth_method none \
         header Access-Control-Allow-Origin http://localhost:6274
@@ -330,7 +344,8 @@ check_client() {
     check "the walk ends well" client walk alice --markdown "$SCRATCH/walk.md"
     check "with a registration" is "$(status_of 'Register this client')" 201
     check "and a step-up" is "$(status_of 'Call the tool whoami again')" 200
-    "$BIN/mcp-client" doctor "$RESOURCE" --as alice:alice --foreign-token "$OTHER_TOKEN" --json >"$SCRATCH/doctor.json" 2>"$SCRATCH/doctor.err"
+    "$BIN/mcp-client" doctor "$RESOURCE" --as alice:alice --foreign-token "$OTHER_TOKEN" --json \
+        >"$SCRATCH/doctor.json" 2>"$SCRATCH/doctor.err"
     check "the doctor finds only what is true of Keycloak" is \
         "$("$JQ" -r '[.checks[] | select(.outcome == "fail") | .id] | sort | join(" ")' "$SCRATCH/doctor.json")" "$1"
 }
@@ -362,7 +377,8 @@ check_introspection() {
 check_rotation() {
     echo "# the keys change"
     local admin old new
-    at_keycloak /realms/master/protocol/openid-connect/token -d grant_type=password -d client_id=admin-cli -d username=admin -d password=admin
+    at_keycloak /realms/master/protocol/openid-connect/token -d grant_type=password -d client_id=admin-cli \
+        -d username=admin -d password=admin
     expect "the administrator is admin, password admin" status 200
     admin=$(field access_token)
     at_keycloak /admin/realms/mcp-realm/components -H "Authorization: Bearer $admin" --json \
@@ -400,7 +416,8 @@ check_whoami() {
     start whoami --bind 127.0.0.1:0 --issuer "$ISSUER" --resource "$RESOURCE"
     bearer "$good" rpc tools/call "$TOOL"
     expect "whoami reads the token, and userinfo adds the address" status 200 \
-        json '.result.content[0].text | fromjson | [.azp, .preferred_username, .email]' '["mcp-client","alice","alice@example.com"]'
+        json '.result.content[0].text | fromjson | [.azp, .preferred_username, .email]' \
+        '["mcp-client","alice","alice@example.com"]'
     bearer "$plain" rpc tools/call "$TOOL"
     expect "without openid in the token nobody is asked" status 200 json '.result.content[0].text | fromjson | has("email")' false
     bearer "$OTHER_TOKEN" rpc tools/call "$TOOL"
@@ -432,6 +449,55 @@ check_whoami() {
         '["--verify userinfo: any application of this issuer can act as its users here"]'
     stop "$PID"
     URL=$step8_url PID=$step8_pid
+}
+
+# Our own auth-server, whose users sign in at Keycloak. It is called 127.0.0.1, because cookies know no ports.
+check_upstream() {
+    local server_url=$URL server_pid=$PID port there secret client
+    # It may not be able to, in a copy of the steps alone.
+    [ -f "$ROOT/tools/auth-server/src/upstream/openid.rs" ] || return 0
+    echo "# auth-server, with Keycloak upstream"
+    build auth-server
+    port=$(free_port)
+    register "{\"client_name\":\"auth-server\",\"redirect_uris\":[\"http://127.0.0.1:$port/oauth/upstream/callback\"],
+        \"token_endpoint_auth_method\":\"client_secret_basic\",\"scope\":\"profile\"}"
+    expect "Keycloak registers it, with a secret" status 201
+    there=$(field client_id) secret=$(field client_secret)
+    MCP_UPSTREAM_CLIENT_SECRET=$secret start auth-server --bind "127.0.0.1:$port" --issuer "http://127.0.0.1:$port" \
+        --keys-dir "$SCRATCH/auth-keys" --data "$SCRATCH/auth.db" --resource "$RESOURCE" --no-local-users \
+        --upstream-issuer "$ISSUER" --upstream-client-id "$there" --upstream-name keycloak
+    request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"token_endpoint_auth_method\":\"none\"}"
+    client=$(field client_id)
+    sign_in_through "$client" alice
+    request /oauth/token -d grant_type=authorization_code -d "client_id=$client" -d "code=$CODE" \
+        --data-urlencode "redirect_uri=$CALLBACK" -d "code_verifier=$VERIFIER" --data-urlencode "resource=$RESOURCE"
+    expect "alice signs in there, through Keycloak's pages and ours" status 200 json .token_type Bearer
+    check "her token is of auth-server, and says where she signed in" is \
+        "$(payload "$(field access_token)" '[.iss, .sub, .aud, .preferred_username, .roles[0]]')" \
+        "[\"$URL\",\"keycloak:$(payload "$OLD_TOKEN" .sub | tr -d '\"')\",\"$RESOURCE\",\"alice\",\"user\"]"
+    stop "$PID"
+    URL=$server_url PID=$server_pid
+}
+
+# sign_in_through CLIENT USER: a login at the server in URL that leads through Keycloak and back. Sets CODE.
+sign_in_through() {
+    local steps=12
+    rm -f "$SCRATCH/cookies"
+    browse "$URL/oauth/authorize" -G -d "client_id=$1" --data-urlencode "redirect_uri=$CALLBACK" -d response_type=code \
+        -d state=s -d "code_challenge=$CHALLENGE" -d code_challenge_method=S256 --data-urlencode "resource=$RESOURCE"
+    while [ "$steps" -gt 0 ] && [ "${LOCATION#"$CALLBACK"}" = "$LOCATION" ]; do
+        steps=$((steps - 1))
+        if [ -n "$LOCATION" ]; then
+            browse "$LOCATION"
+        elif grep -q 'action="[^"]*/oauth/upstream"' "$PAGE"; then
+            browse "$URL/oauth/upstream" --data-urlencode "request=$(hidden request)" -d "csrf=$(hidden csrf)"
+        elif grep -q 'action="[^"]*/oauth/consent"' "$PAGE"; then
+            browse "$URL/oauth/consent" --data-urlencode "request=$(hidden request)" -d "csrf=$(hidden csrf)" -d decision=approve
+        else
+            at_keycloaks_page "$2"
+        fi
+    done
+    CODE=$(code_of "$LOCATION")
 }
 
 # Keycloak once more, with other keys, on the same ports.
@@ -514,6 +580,7 @@ check_inspector
 check_password
 check_introspection
 check_whoami
+check_upstream
 check_rotation
 restart_with resource-indicators,cimd
 check_features
