@@ -319,13 +319,25 @@ check_inspector() {
     if provide_inspector; then
         start_inspector "$(free_port)" "$RESOURCE"
         check "the Inspector registers, connects through Keycloak's pages and runs whoami" inspected alice
+        check_inspector_by_hand
     else
         skip 'the Inspector' "$LACKING"
     fi
 }
 
+# The client that the realm has for it is called back at the Inspector's usual port alone.
+check_inspector_by_hand() {
+    if (exec 3<>/dev/tcp/127.0.0.1/6274) 2>/dev/null; then
+        skip 'the Inspector as the client mcp-inspector' 'something listens on its port 6274'
+        return
+    fi
+    start_inspector 6274 "$RESOURCE"
+    check "as the client mcp-inspector, which was made by hand, too" inspected alice mcp-inspector "$BASIC profile"
+    check "and then it knows her name" is "$(said '[.client_id, .preferred_username]')" '["mcp-inspector","alice"]'
+}
+
 inspected() {
-    inspector "$1" >"$SCRATCH/client.out" || {
+    inspector "$@" >"$SCRATCH/client.out" || {
         cat "$SCRATCH/client.out"
         return 1
     }
