@@ -558,3 +558,58 @@ async fn tokens_in_the_shapes_of_widespread_providers() {
         }
     }
 }
+
+/// What providers give out as well: what only they can read, and what is meant for somebody else.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_for_us_is_refused_whoever_gives_it() {
+    let issuer = Issuer::start().await;
+    let router = issuer.server();
+    for (shape, token) in [
+        ("Google's access token", "ya29.a0AfB_byC-1x2y3z"),
+        ("GitHub's", "gho_16C7e42F292c6912E7710c838347Ae178B4a"),
+        (
+            "Auth0's or Logto's, where no audience was asked for",
+            "H8nhTnvvv3gJv0bjLH_aFZJvYmOIhEbSAjkPuk0ZpkX",
+        ),
+        (
+            "Auth0's, encrypted for itself",
+            "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y2lwaGVydGV4dA.dGFn",
+        ),
+    ] {
+        let why = refusal_of(shape, &router, token).await;
+        assert_eq!(why, "the token is not a JWT that we know", "{shape}");
+    }
+    let jose = with(jose(), "typ", json!("JWT"));
+    let client = json!("1234-abcd.apps.googleusercontent.com");
+    let no_audience = "one of exp, iss, aud and sub is missing";
+    for (shape, claims, expected) in [
+        (
+            "Google's ID token",
+            with(issuer.claims(), "aud", client),
+            "the token is for another audience (aud)",
+        ),
+        (
+            "Keycloak's, without an audience mapper",
+            without(issuer.claims(), "aud"),
+            no_audience,
+        ),
+        (
+            "Keycloak's ID token",
+            with(issuer.claims(), "typ", json!("ID")),
+            "this is not an access token (typ)",
+        ),
+        (
+            "Keycloak's refresh token",
+            with(issuer.claims(), "typ", json!("Refresh")),
+            "this is not an access token (typ)",
+        ),
+        (
+            "Cognito's, where no resource was asked for",
+            without(issuer.claims(), "aud"),
+            no_audience,
+        ),
+    ] {
+        let why = refusal_of(shape, &router, &sign(&jose, claims)).await;
+        assert_eq!(why, expected, "{shape}");
+    }
+}
