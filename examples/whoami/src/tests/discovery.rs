@@ -535,7 +535,10 @@ async fn an_issuer_that_is_down_is_asked_once_in_ten_seconds() {
     assert_eq!(status_of(&router, &issuer.token()).await, 200);
     issuer.go_down();
     later(300).await;
-    assert_eq!(status_of(&router, &issuer.other_token()).await, 503);
+    let answer = send_to(router.clone(), ping(&issuer.other_token())).await;
+    assert_unavailable("down", &answer);
+    let told = &answer.json()["error_description"];
+    assert_eq!(told, "the keys of the issuer cannot be had");
     let visits = issuer.visits();
     for _ in 0..50 {
         assert_eq!(status_of(&router, &issuer.token()).await, 200);
