@@ -19,6 +19,7 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
 
@@ -29,6 +30,7 @@ use crate::config::MAX_BODY;
 use crate::headers;
 use crate::jsonrpc;
 use crate::jsonrpc::Error;
+use crate::metrics::Method;
 
 /// The middleware. Errors without an id are those of bodies that could not be read.
 pub(crate) async fn check(
@@ -40,8 +42,9 @@ pub(crate) async fn check(
     let (mut parts, body) = request.into_parts();
     let body = read(Request::from_parts(parts.clone(), body)).await?;
     let value = jsonrpc::parse(&body)?;
+    let method = Extension(Method::of(value["method"].as_str().unwrap_or_default()));
     if let Err(refusal) = permit(&access, &user, &parts.headers, &value) {
-        return Ok(jsonrpc::answer(jsonrpc::id(&value), Err(refusal)));
+        return Ok((method, jsonrpc::answer(jsonrpc::id(&value), Err(refusal))).into_response());
     }
     // The token was for this server and ends here: no tool can pass it on.
     parts.headers.remove(AUTHORIZATION);
@@ -49,7 +52,7 @@ pub(crate) async fn check(
     // one name for example.
     parts.headers.remove(CONTENT_LENGTH);
     let checked = Body::from(value.to_string());
-    Ok(next.run(Request::from_parts(parts, checked)).await)
+    Ok((method, next.run(Request::from_parts(parts, checked)).await).into_response())
 }
 
 /// The body, within the limit.

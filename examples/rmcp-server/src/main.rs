@@ -42,13 +42,16 @@ mod verified;
 
 mod app;
 mod guard;
+mod metrics;
 mod rules;
 mod server;
 mod tools;
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -63,13 +66,27 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::server::Server;
+
+/// The settings of step 8, and ours. The doc comment of each field is its `--help` text.
+#[derive(Parser)]
+#[command(version, about = "An MCP server on the official SDK", long_about = None)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+
+    /// Address and port for GET /metrics, or a port alone, which only this machine reaches; without
+    /// it nothing is counted
+    #[arg(long, env = "MCP_METRICS_BIND", value_name = "[ADDRESS:]PORT", value_parser = metrics::address)]
+    metrics_bind: Option<SocketAddr>,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let arguments = Arguments::parse();
     start_log();
-    match run(config).await {
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("error: {reason}");
@@ -107,7 +124,8 @@ fn log_filter() -> Targets {
 }
 
 /// Binds, says where, and serves until a signal. The error is a sentence for the operator.
-async fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let mut config = arguments.config;
     let listener = TcpListener::bind(config.bind)
         .await
         .map_err(|error| cannot_listen(&config, &error))?;
@@ -116,14 +134,36 @@ async fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     let limit = config.shutdown_timeout;
     let server = Server::new(config);
     server.keys.start().await?;
+    let metrics = start_metrics(arguments.metrics_bind, &server).await?;
     info!(
         "{} is listening on http://{}, clients connect to {}",
         env!("CARGO_PKG_NAME"),
         server.config.bind,
         server.config.resource(),
     );
-    serve(listener, app::app(server), limit, stop_signal()).await?;
+    let mut app = app::app(server);
+    if let Some(metrics) = metrics {
+        app = metrics.around(app);
+    }
+    serve(listener, app, limit, stop_signal()).await?;
     Ok(())
+}
+
+/// The figures, served at this address, if they are wanted at all.
+async fn start_metrics(
+    address: Option<SocketAddr>,
+    server: &Server,
+) -> Result<Option<Arc<Metrics>>, String> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let metrics = Arc::new(Metrics::new(server.keys.clone()));
+    match metrics.serve(address).await {
+        Ok(()) => Ok(Some(metrics)),
+        Err(error) => Err(format!(
+            "cannot listen on {address} for metrics: {error}; choose another one with --metrics-bind"
+        )),
+    }
 }
 
 fn cannot_listen(
