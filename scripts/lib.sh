@@ -29,7 +29,7 @@ set -u
 export LC_ALL=C
 # What the user's shell happens to set must not decide what is tested.
 unset MCP_BIND MCP_PUBLIC_KEY MCP_ISSUER MCP_RESOURCE MCP_CALLS_PER_MINUTE MCP_ACCEPT_UNTYPED MCP_ROLES_CLAIM RUST_LOG
-unset "${!MCP_UPSTREAM_@}"
+unset MCP_METRICS_BIND "${!MCP_UPSTREAM_@}"
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 export NO_COLOR=1
 

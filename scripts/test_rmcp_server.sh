@@ -160,6 +160,62 @@ check "SIGTERM ends it with 0" is "$EXIT" 0
 check "no token is in its log" is "$(grep -c eyJ "$LOG")" 0
 check "each decision is" grep -q 'operation.*tools/call echo' "$LOG"
 
+echo "# figures for Prometheus"
+# The second server of this name: its key comes later. A port alone is one of this machine.
+MCP_CALLS_PER_MINUTE=1 MCP_METRICS_BIND=0 start rmcp-server --public-key "$SCRATCH/later.pem" --issuer "$ISSUER"
+METRICS=$(sed -n 's,.*metrics are at \(http://127\.0\.0\.1:[0-9]*\)/metrics$,\1,p' "$LOG")
+RESOURCE=http://localhost:${URL##*:}/mcp
+scrape() {
+    local URL=$METRICS
+    get /metrics
+}
+# figure LINE: whether the page has exactly this line.
+figure() {
+    scrape && grep -qxF "$1" "$BODY"
+}
+has_age() { scrape && grep -qE '^mcp_keys_age_seconds [0-9.]+$' "$BODY"; }
+no_age() { scrape && ! grep -q mcp_keys_age "$BODY"; }
+get /metrics
+expect "the public address has none" status 404 json .error not_found
+scrape
+expect "they have an address of their own" status 200 \
+    header Content-Type 'application/openmetrics-text; version=1.0.0; charset=utf-8'
+check "at the start every reason to refuse is there, as 0" is "$(grep -c '^mcp_refusals_total{reason=.*} 0$' "$BODY")" 10
+check "without keys there is no age of keys" no_age
+as alice user 'mcp:read mcp:tools'
+tool whoami
+check "nobody is let in without keys, and that is counted" figure 'mcp_refusals_total{reason="unavailable"} 1'
+cp "$KEYS/public.pem" "$SCRATCH/later.pem"
+check "with keys there is" eventually has_age
+tool whoami
+check "an answer is counted by method and status" figure 'mcp_requests_total{method="tools/call",status="200"} 1'
+check "its time is measured" figure 'mcp_request_duration_seconds_count{method="tools/call"} 1'
+tool whoami
+check "too many calls are" figure 'mcp_refusals_total{reason="too_many_calls"} 1'
+bearer '' tool whoami
+check "no token is" figure 'mcp_refusals_total{reason="no_credentials"} 1'
+bearer "$(token --username alice --break expired)" tool whoami
+check "an expired one is" figure 'mcp_refusals_total{reason="invalid_token"} 1'
+send '{}' -H 'Origin: https://evil.example'
+check "a page of another Origin is" figure 'mcp_refusals_total{reason="origin_or_host"} 1'
+send '{}' -H 'Content-Length: 10000000000'
+check "a body that is too large is" figure 'mcp_refusals_total{reason="too_large"} 1'
+as gast guest 'mcp:read mcp:tools'
+tool echo
+check "a role that forbids the call is" figure 'mcp_refusals_total{reason="role"} 1'
+as root admin 'mcp:read mcp:tools'
+tool all_notes
+check "a missing scope is" figure 'mcp_refusals_total{reason="insufficient_scope"} 1'
+for number in 1 2 3 4 5; do
+    rpc "made-up/$number"
+done
+check "made-up methods share one label" figure 'mcp_requests_total{method="other",status="200"} 5'
+check "no label holds what a caller has sent" is "$(grep -cE 'made-up|alice|gast|root|gen-token|eyJ' "$BODY")" 0
+launch rmcp-server --metrics-bind "${METRICS#http://}"
+eventually ended "$PID"
+wait "$PID"
+check "an address that is taken -> exit 1, and which flag" is "$? $(grep -c 'for metrics.*--metrics-bind' "$LOG")" '1 1'
+
 echo "# with a login"
 auth_server() {
     start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/issuer" --data "$SCRATCH/auth.db" --resource "$RESOURCE"
