@@ -51,8 +51,8 @@ const ENDPOINT: &str = "/mcp";
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds in seconds. A token that was verified a moment ago takes less than the first, keys that
-/// have to be fetched take the last.
+/// Upper bounds in seconds: from a token that was verified a moment ago to keys that their issuer is
+/// slow to give.
 const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// Why requests are refused. Counted from 0, because an alert sees a counter that rises, and not one
