@@ -14,8 +14,11 @@ use axum::routing::get;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::client_key;
 use crate::clients::AUTH_METHODS;
+use crate::clients::Client;
 use crate::config::Issuer;
+use crate::machine;
 use crate::scopes;
 use crate::state::AppState;
 
@@ -43,8 +46,9 @@ fn document(state: &AppState) -> Value {
     let issuer = &state.config.issuer;
     let upstream = state.upstream.as_ref().map(|upstream| upstream.name());
     let scopes: Vec<_> = scopes::offered(upstream).collect();
-    let with_secret: Vec<_> = AUTH_METHODS.iter().filter(|m| **m != "none").collect();
-    json!({
+    let methods = auth_methods(state);
+    let with_proof: Vec<_> = methods.iter().filter(|m| **m != "none").collect();
+    let mut document = json!({
         "issuer": issuer.text,
         "authorization_endpoint": issuer.url("/oauth/authorize"),
         "token_endpoint": issuer.url("/oauth/token"),
@@ -57,11 +61,11 @@ fn document(state: &AppState) -> Value {
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": grant_types(state),
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": AUTH_METHODS,
-        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
-        "introspection_endpoint_auth_methods_supported": with_secret,
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": with_proof,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": true,
         "subject_types_supported": ["public"],
@@ -74,5 +78,41 @@ fn document(state: &AppState) -> Value {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-    })
+    });
+    if methods.contains(&PRIVATE_KEY_JWT) {
+        for endpoint in ["token", "revocation", "introspection"] {
+            let member = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+            document[member] = json!(client_key::ALGORITHMS);
+        }
+    }
+    document
+}
+
+/// RFC 7523 section 2.2, by its name in OpenID Connect Core section 9.
+const PRIVATE_KEY_JWT: &str = "private_key_jwt";
+
+/// Every way in which some client can prove itself. Nobody can register a key, so keys are named
+/// only where the operator configured one: a client that saw the method would try it.
+fn auth_methods(state: &AppState) -> Vec<&'static str> {
+    let mut methods = AUTH_METHODS.to_vec();
+    if any_client(state, |client| !client.keys().is_empty()) {
+        methods.push(PRIVATE_KEY_JWT);
+    }
+    methods
+}
+
+/// Every grant that some client can use.
+fn grant_types(state: &AppState) -> Vec<&'static str> {
+    let mut grants = vec!["authorization_code", "refresh_token"];
+    if any_client(state, |client| client.machine.is_some()) {
+        grants.push(machine::GRANT_TYPE);
+    }
+    grants
+}
+
+fn any_client(
+    state: &AppState,
+    is_one: impl Fn(&Client) -> bool,
+) -> bool {
+    state.preregistered.values().any(is_one)
 }
