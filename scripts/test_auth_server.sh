@@ -649,6 +649,7 @@ launch auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATC
 eventually ended "$PID"
 stop "$PID"
 check "a machine that is called like a user is refused at the start" is "$EXIT" 1
+check "by name" grep -q 'the client "alice" is called like a user' "$LOG"
 stop "$LAST"
 
 echo "# a storm"
