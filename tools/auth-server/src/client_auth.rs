@@ -130,36 +130,43 @@ fn presented(form: &Form) -> Result<Presented, OAuthError> {
              client_assertion.",
         ));
     }
-    if let Some(basic) = basic {
-        same_client(
-            id,
-            &basic.id,
-            "The client_id in the form is not the one in the Authorization header.",
-        )?;
-        return Ok(basic);
+    match (basic, assertion) {
+        (Some(basic), _) => {
+            let otherwise = "The client_id in the form is not the one in the Authorization header.";
+            same_client(id, &basic.id, otherwise)?;
+            Ok(basic)
+        }
+        (None, Some(assertion)) => signed(id, assertion),
+        (None, None) => named(id, secret),
     }
-    if let Some(assertion) = assertion {
-        // RFC 7523 section 3: the client is its `sub`, and need not be named otherwise.
-        let claimed = assertion::claimed_id(assertion).ok_or_else(|| {
-            OAuthError::invalid_client("The client_assertion is no JWT with a sub.")
-        })?;
-        same_client(
-            id,
-            &claimed,
-            "The client_id in the form is not the sub of the client_assertion.",
-        )?;
-        return Ok(Presented {
-            id: claimed,
-            proof: PresentedProof::Assertion(assertion.to_owned()),
-        });
-    }
-    let id =
-        id.ok_or_else(|| OAuthError::invalid_client("Name the client: client_id is missing."))?;
+}
+
+/// RFC 7523 section 3: the client is the `sub`, and need not be named otherwise.
+fn signed(
+    id: Option<&str>,
+    assertion: &str,
+) -> Result<Presented, OAuthError> {
+    let claimed = assertion::claimed_id(assertion)
+        .ok_or_else(|| OAuthError::invalid_client("The client_assertion is no JWT with a sub."))?;
+    let otherwise = "The client_id in the form is not the sub of the client_assertion.";
+    same_client(id, &claimed, otherwise)?;
     Ok(Presented {
-        id: id.to_owned(),
-        proof: secret
-            .map(str::to_owned)
-            .map_or(PresentedProof::Nothing, PresentedProof::Secret),
+        id: claimed,
+        proof: PresentedProof::Assertion(assertion.to_owned()),
+    })
+}
+
+fn named(
+    id: Option<&str>,
+    secret: Option<&str>,
+) -> Result<Presented, OAuthError> {
+    let missing = || OAuthError::invalid_client("Name the client: client_id is missing.");
+    Ok(Presented {
+        id: id.ok_or_else(missing)?.to_owned(),
+        proof: match secret {
+            Some(secret) => PresentedProof::Secret(secret.to_owned()),
+            None => PresentedProof::Nothing,
+        },
     })
 }
 

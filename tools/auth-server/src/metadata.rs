@@ -40,15 +40,27 @@ async fn serve(State(state): State<AppState>) -> Response {
     (cache, Json(document(&state))).into_response()
 }
 
-/// The document. Members beyond RFC 8414's required ones are there because real clients refuse
-/// servers without them: `code_challenge_methods_supported` above all.
+/// The document, with what belongs to the ways in which clients prove themselves.
 fn document(state: &AppState) -> Value {
+    let methods = auth_methods(state);
+    let mut document = members(state, &methods);
+    if methods.contains(&PRIVATE_KEY_JWT) {
+        add_algorithms(&mut document);
+    }
+    document
+}
+
+/// Members beyond RFC 8414's required ones are there because real clients refuse servers without
+/// them: `code_challenge_methods_supported` above all.
+fn members(
+    state: &AppState,
+    methods: &[&str],
+) -> Value {
     let issuer = &state.config.issuer;
     let upstream = state.upstream.as_ref().map(|upstream| upstream.name());
     let scopes: Vec<_> = scopes::offered(upstream).collect();
-    let methods = auth_methods(state);
     let with_proof: Vec<_> = methods.iter().filter(|m| **m != "none").collect();
-    let mut document = json!({
+    json!({
         "issuer": issuer.text,
         "authorization_endpoint": issuer.url("/oauth/authorize"),
         "token_endpoint": issuer.url("/oauth/token"),
@@ -78,14 +90,15 @@ fn document(state: &AppState) -> Value {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-    });
-    if methods.contains(&PRIVATE_KEY_JWT) {
-        for endpoint in ["token", "revocation", "introspection"] {
-            let member = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
-            document[member] = json!(client_key::ALGORITHMS);
-        }
+    })
+}
+
+/// RFC 8414 section 2: they belong to the method.
+fn add_algorithms(document: &mut Value) {
+    for endpoint in ["token", "revocation", "introspection"] {
+        let member = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+        document[member] = json!(client_key::ALGORITHMS);
     }
-    document
 }
 
 /// RFC 7523 section 2.2, by its name in OpenID Connect Core section 9.
