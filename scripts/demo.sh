@@ -120,7 +120,7 @@ title "Building (the first time takes a few minutes; cargo shows how far it is)"
 SCRATCH=$(mktemp -d) || die "no temporary folder could be made."
 export MCP_CLIENT_CACHE=$SCRATCH/cache
 # Settings of the surroundings must not reach the servers of the demo.
-unset MCP_BIND MCP_ISSUER MCP_RESOURCE MCP_PUBLIC_KEY MCP_CALLS_PER_MINUTE MCP_CLIENT_TOKEN MCP_CLIENT_SECRET
+unset MCP_BIND MCP_ISSUER MCP_RESOURCE MCP_PUBLIC_KEY MCP_CALLS_PER_MINUTE MCP_CLIENT_TOKEN MCP_CLIENT_ID MCP_CLIENT_SECRET
 unset "${!AUTH_@}"
 
 # Another program may take a port between finding and using it; then both are chosen anew.

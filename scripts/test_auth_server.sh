@@ -564,6 +564,94 @@ sign_in bob bob
 expect "and users with a password sign in as before" status 303
 stop "$PID"
 
+echo "# machines without a user"
+HASH=$(printf 'machine secret\n' | "$BIN/auth-server" hash-password 2>/dev/null)
+"$BIN/gen-token" --generate-keys --algorithm ES256 --keys-dir "$SCRATCH/machine" >"$SCRATCH/out" 2>&1
+cat >"$SCRATCH/clients.toml" <<END
+[[clients]]
+client_id = "nightly"
+grant_types = ["client_credentials"]
+client_secret_hash = "$HASH"
+roles = ["user"]
+scope = "mcp:read mcp:tools"
+
+[[clients]]
+client_id = "backup"
+grant_types = ["client_credentials"]
+public_keys = ["""$(cat "$SCRATCH/machine/public.pem")"""]
+roles = ["admin"]
+scope = "mcp:read mcp:audit"
+
+[[clients]]
+client_id = "web"
+redirect_uris = ["$CALLBACK"]
+END
+start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/machines.db" --resource "$RESOURCE" \
+    --clients "$SCRATCH/clients.toml"
+get /.well-known/oauth-authorization-server
+ISSUER=$(field .issuer)
+expect "the metadata names the grant, the method and its algorithms" status 200 \
+    where '.grant_types_supported | index("client_credentials") != null' \
+    where '.token_endpoint_auth_methods_supported | index("private_key_jwt") != null' \
+    json .token_endpoint_auth_signing_alg_values_supported '["RS256","ES256"]'
+# machine [NAME=VALUE..]: asks in a client's own name.
+machine() {
+    form /oauth/token grant_type=client_credentials "resource=$RESOURCE" "$@"
+}
+# assertion AUDIENCE TIME: a new one of the client with a key.
+assertion() {
+    "$BIN/gen-token" --username backup --issuer backup --audience "$1" --expires-in "$2" --algorithm ES256 \
+        --keys-dir "$SCRATCH/machine" --break untyped 2>/dev/null
+}
+# signed ASSERTION [NAME=VALUE..]: asks with it.
+signed() {
+    local text=$1
+    shift
+    machine client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer "client_assertion=$text" "$@"
+}
+machine client_id=nightly 'client_secret=machine secret'
+expect "a secret gives a machine its token and no refresh token" status 200 header Cache-Control no-store \
+    json .scope 'mcp:read mcp:tools' where 'has("refresh_token") or has("id_token") | not'
+check "in the client's own name" is "$(claim '"\(.iss) \(.aud) \(.sub) \(.client_id) \(.roles | join(","))"')" \
+    "$ISSUER $RESOURCE nightly nightly user"
+machine client_id=nightly client_secret=wrong
+expect "with a wrong secret it gets none" status 401 json .error invalid_client
+machine client_id=web
+expect "a public client does not get the grant" status 400 json .error unauthorized_client
+request /oauth/register --json "{\"redirect_uris\":[\"$CALLBACK\"],\"token_endpoint_auth_method\":\
+\"client_secret_post\",\"grant_types\":[\"authorization_code\",\"client_credentials\"]}"
+machine "client_id=$(field .client_id)" "client_secret=$(field .client_secret)"
+expect "nor does one that registered itself with a secret" status 400 json .error unauthorized_client
+machine client_id=nightly 'client_secret=machine secret' 'scope=mcp:read mcp:audit'
+expect "more scope than its entry has is invalid_scope" status 400 json .error invalid_scope
+machine client_id=nightly 'client_secret=machine secret' resource=http://localhost:9000/x
+expect "another resource for a machine is invalid_target" status 400 json .error invalid_target
+ASSERTION=$(assertion "$ISSUER" 4m)
+signed "$ASSERTION" 'client_secret=machine secret'
+expect "two proofs at once are invalid_request" status 400 json .error invalid_request
+signed "$ASSERTION"
+expect "an assertion does as well as a secret" status 200 json .scope 'mcp:read mcp:audit' where 'has("refresh_token") | not'
+check "and names its client" is "$(claim .sub)" backup
+signed "$ASSERTION"
+expect "an assertion counts once" status 401 json .error invalid_client
+signed "$(assertion "$ISSUER/oauth/token" 4m)"
+expect "its audience is the issuer, not the token endpoint" status 401 json .error invalid_client
+signed "$(assertion "$ISSUER" 6m)"
+expect "it is good for five minutes at most" status 401 json .error invalid_client
+machine client_id=backup
+expect "a client with a key has to sign" status 401 json .error invalid_client
+check "no secret and no assertion is in the log" \
+    test -z "$(grep -e 'machine secret' -e "$ASSERTION" "$LOG")"
+LAST=$PID
+sed 's/"nightly"/"alice"/' "$SCRATCH/clients.toml" >"$SCRATCH/alice.toml"
+launch auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/other.db" \
+    --clients "$SCRATCH/alice.toml"
+eventually ended "$PID"
+stop "$PID"
+check "a machine that is called like a user is refused at the start" is "$EXIT" 1
+check "by name" grep -q 'the client "alice" is called like a user' "$LOG"
+stop "$LAST"
+
 echo "# a storm"
 start auth-server --bind 127.0.0.1:0 --keys-dir "$SCRATCH/keys" --data "$SCRATCH/storm.db" --resource "$RESOURCE" \
     --logins-per-minute 1000

@@ -28,6 +28,7 @@ use url::Url;
 use crate::clients::Client;
 use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
+use crate::clients::Proof;
 use crate::clients::Source;
 use crate::net;
 use crate::redirect;
@@ -263,7 +264,8 @@ fn describe(
             client_name: name.map(str::to_owned),
             grant_types: grants.map(|grants| strings(Some(grants)).map(str::to_owned).collect()),
         },
-        secret: None,
+        proof: Proof::Nothing,
+        machine: None,
     })
 }
 

@@ -60,7 +60,7 @@ impl ClientSecrets {
         presented: &str,
         now: i64,
     ) -> Verdict {
-        let hash = client.and_then(|client| client.secret.as_ref());
+        let hash = client.and_then(Client::secret);
         if self.is_right_at_once(id, hash, presented) {
             return Verdict::Right;
         }

@@ -6,24 +6,31 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
+use anyhow::bail;
 use anyhow::ensure;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::client_key::ClientKey;
+use crate::machine;
+use crate::machine::Machine;
 use crate::passwords;
 use crate::redirect;
 use crate::text;
+use crate::users::User;
 
 /// Most redirect URIs that one client may have.
 pub(crate) const MAX_REDIRECT_URIS: usize = 10;
 
-/// What a client may do at the token endpoint. `none` means it proves itself by PKCE alone.
+/// How a client that registers itself may prove itself at the token endpoint. `none` means by PKCE
+/// alone.
 pub(crate) const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
 
 /// Who vouches for the metadata.
@@ -57,6 +64,16 @@ pub(crate) enum SecretHash {
     Argon2(String),
 }
 
+/// How a client proves that it is itself: in one way, or not at all.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    /// A public client: nothing that it could send would prove anything.
+    Nothing,
+    Secret(SecretHash),
+    /// By a JWT that one of these keys signed (`private_key_jwt`). Never none.
+    Keys(Vec<ClientKey>),
+}
+
 /// The metadata of a client, as far as this server uses it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Metadata {
@@ -76,11 +93,33 @@ pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) source: Source,
     pub(crate) metadata: Metadata,
-    /// `None` for a public client.
-    pub(crate) secret: Option<SecretHash>,
+    pub(crate) proof: Proof,
+    /// Set where it may act in its own name. Of pre-registered clients only: the operator decides.
+    pub(crate) machine: Option<Machine>,
 }
 
 impl Client {
+    /// Whether anybody could claim to be this client.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.proof, Proof::Nothing)
+    }
+
+    /// The hash of its secret, if it has one.
+    pub(crate) fn secret(&self) -> Option<&SecretHash> {
+        match &self.proof {
+            Proof::Secret(hash) => Some(hash),
+            Proof::Nothing | Proof::Keys(_) => None,
+        }
+    }
+
+    /// The keys that sign its assertions; none for a client that has another proof.
+    pub(crate) fn keys(&self) -> &[ClientKey] {
+        match &self.proof {
+            Proof::Keys(keys) => keys,
+            Proof::Nothing | Proof::Secret(_) => &[],
+        }
+    }
+
     /// The registered redirect URI that the requested one is, or the only one where none is
     /// requested. The result is what may be redirected to.
     pub(crate) fn redirect_uri(
@@ -158,12 +197,27 @@ struct File {
 struct Entry {
     client_id: String,
     client_name: Option<String>,
-    redirect_uris: Vec<String>,
+    /// May be left out by a client that only acts in its own name.
+    redirect_uris: Option<Vec<String>>,
     #[serde(default)]
     post_logout_redirect_uris: Vec<String>,
     grant_types: Option<Vec<String>>,
-    /// An argon2 hash; without it the client is public.
+    /// An argon2 hash. Without it and without `public_keys` the client is public.
     client_secret_hash: Option<String>,
+    /// PEM, RSA or EC on P-256. Several while one replaces another.
+    #[serde(default)]
+    public_keys: Vec<String>,
+    /// With the grant `client_credentials`: what the client may do in its own name.
+    #[serde(default)]
+    roles: Vec<String>,
+    /// Likewise, separated by spaces.
+    scope: Option<String>,
+}
+
+/// The accounts of those that may act in their own names.
+pub(crate) fn machines(clients: &Preregistered) -> impl Iterator<Item = Arc<User>> {
+    let machines = clients.values().filter_map(|client| client.machine.as_ref());
+    machines.map(|machine| machine.account.clone())
 }
 
 /// Reads the pre-registered clients; none without a file.
@@ -188,27 +242,82 @@ fn read(path: &Path) -> Result<Preregistered> {
 
 impl Entry {
     fn check(self) -> Result<Client> {
-        let id = self.client_id;
+        let id = self.client_id.clone();
         ensure!(!id.is_empty(), "a client has an empty client_id");
-        for uri in self.redirect_uris.iter().chain(&self.post_logout_redirect_uris) {
-            redirect::check(uri).map_err(|why| anyhow!("client {id:?}: {why}"))?;
-        }
-        let hash = self.client_secret_hash;
-        ensure!(
-            hash.as_deref().is_none_or(passwords::is_hash),
-            "the client_secret_hash of {id:?} is not an argon2 hash: make one with \
-             `cargo run -p auth-server -- hash-password`"
-        );
+        self.check_addresses()?;
+        let proof = self.proof()?;
+        let machine = self.machine(&proof)?;
         Ok(Client {
             id,
             source: Source::File,
             metadata: Metadata {
-                redirect_uris: self.redirect_uris,
+                redirect_uris: self.redirect_uris.unwrap_or_default(),
                 post_logout_redirect_uris: self.post_logout_redirect_uris,
                 client_name: self.client_name,
                 grant_types: self.grant_types,
             },
-            secret: hash.map(SecretHash::Argon2),
+            proof,
+            machine,
         })
+    }
+
+    fn check_addresses(&self) -> Result<()> {
+        let id = &self.client_id;
+        let uris = self.redirect_uris.iter().flatten();
+        for uri in uris.chain(&self.post_logout_redirect_uris) {
+            redirect::check(uri).map_err(|why| anyhow!("client {id:?}: {why}"))?;
+        }
+        ensure!(
+            self.redirect_uris.is_some() || self.is_machine(),
+            "client {id:?} has no redirect_uris: users could not come back to it"
+        );
+        Ok(())
+    }
+
+    fn proof(&self) -> Result<Proof> {
+        let id = &self.client_id;
+        let hash = self.client_secret_hash.as_deref();
+        ensure!(
+            hash.is_none_or(passwords::is_hash),
+            "the client_secret_hash of {id:?} is not an argon2 hash: make one with \
+             `cargo run -p auth-server -- hash-password`"
+        );
+        let keys = self.public_keys.iter().map(|pem| ClientKey::read(pem));
+        let keys: Vec<_> = keys
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("the public_keys of {id:?}"))?;
+        match (hash, keys.is_empty()) {
+            (Some(_), false) => bail!(
+                "client {id:?} has a client_secret_hash and public_keys: choose one, or the weaker \
+                 one would decide"
+            ),
+            (Some(hash), true) => Ok(Proof::Secret(SecretHash::Argon2(hash.to_owned()))),
+            (None, false) => Ok(Proof::Keys(keys)),
+            (None, true) => Ok(Proof::Nothing),
+        }
+    }
+
+    fn is_machine(&self) -> bool {
+        let mut grants = self.grant_types.iter().flatten();
+        grants.any(|grant| grant == machine::GRANT_TYPE)
+    }
+
+    fn machine(
+        &self,
+        proof: &Proof,
+    ) -> Result<Option<Machine>> {
+        let id = &self.client_id;
+        let scope = self.scope.as_deref().unwrap_or_default();
+        if self.is_machine() {
+            return Machine::new(id, &self.roles, scope, proof)
+                .with_context(|| format!("client {id:?}"))
+                .map(Some);
+        }
+        ensure!(
+            self.roles.is_empty() && self.scope.is_none(),
+            "client {id:?} has roles or a scope without the grant type client_credentials: in a \
+             user's name the user's roles decide"
+        );
+        Ok(None)
     }
 }

@@ -55,6 +55,10 @@ impl OAuthError {
         Self::bad("invalid_grant", description)
     }
 
+    pub(crate) fn unauthorized_client(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::bad("unauthorized_client", description)
+    }
+
     pub(crate) fn invalid_scope(description: impl Into<Cow<'static, str>>) -> Self {
         Self::bad("invalid_scope", description)
     }

@@ -1,6 +1,6 @@
 //! Token introspection (RFC 7662): a resource server asks what a token is worth right now.
 //!
-//! For clients with a secret only: the answer says who the user is. Tokens that gen-token made
+//! For clients that prove themselves only: the answer says who the user is. Tokens that gen-token made
 //! with the same key are active too, as every server of this workspace takes them.
 
 use axum::extract::State;
@@ -31,9 +31,9 @@ pub(crate) async fn post(
 ) -> Result<Response, OAuthError> {
     let token = form.required("token")?;
     let client = client_auth::authenticate(&state, &form).await?;
-    if client.secret.is_none() {
+    if client.is_public() {
         return Err(OAuthError::invalid_client(
-            "Only a client with a secret may introspect tokens.",
+            "Only a client with a secret or a key may introspect tokens.",
         ));
     }
     let found = match access(&state, token).await? {

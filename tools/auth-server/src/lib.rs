@@ -6,8 +6,9 @@
 //! - what is served: `app`, `metadata`, `jwks`, `authorize`, `login`, `consent`, `logout`, `token`,
 //!   `register`, `manage`, `revoke`, `introspect`, `userinfo`, `home`
 //! - signing in elsewhere: `upstream`, either GitHub or any OpenID provider
-//! - what it is about: `clients`, `documents`, `cimd`, `redirect`, `users`, `passwords`,
-//!   `client_secrets`, `scopes`, `resource`, `refresh_token`, `access`
+//! - what it is about: `clients`, `machine`, `documents`, `cimd`, `redirect`, `users`, `passwords`,
+//!   `client_auth`, `client_secrets`, `client_key`, `assertion`, `scopes`, `resource`,
+//!   `refresh_token`, `access`
 //! - what the pages rest on: `pages`, `forms`, `refusal`, `session`, `signed_in`, `known_browser`,
 //!   `cookies`, `text`
 //! - what all rests on: `config`, `store`, `keys`, `mint`, `limits`, `throttle`, `audit`, `clock`,
@@ -20,11 +21,13 @@
 
 mod access;
 mod app;
+mod assertion;
 mod audit;
 mod authorize;
 mod bearer;
 mod cimd;
 mod client_auth;
+mod client_key;
 mod client_secrets;
 mod clients;
 mod clock;
@@ -44,6 +47,7 @@ mod known_browser;
 mod limits;
 mod login;
 mod logout;
+mod machine;
 mod manage;
 mod metadata;
 mod mint;

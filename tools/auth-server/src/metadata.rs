@@ -14,8 +14,11 @@ use axum::routing::get;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::client_key;
 use crate::clients::AUTH_METHODS;
+use crate::clients::Client;
 use crate::config::Issuer;
+use crate::machine;
 use crate::scopes;
 use crate::state::AppState;
 
@@ -37,13 +40,26 @@ async fn serve(State(state): State<AppState>) -> Response {
     (cache, Json(document(&state))).into_response()
 }
 
-/// The document. Members beyond RFC 8414's required ones are there because real clients refuse
-/// servers without them: `code_challenge_methods_supported` above all.
+/// The document, with what belongs to the ways in which clients prove themselves.
 fn document(state: &AppState) -> Value {
+    let methods = auth_methods(state);
+    let mut document = members(state, &methods);
+    if methods.contains(&PRIVATE_KEY_JWT) {
+        add_algorithms(&mut document);
+    }
+    document
+}
+
+/// Members beyond RFC 8414's required ones are there because real clients refuse servers without
+/// them: `code_challenge_methods_supported` above all.
+fn members(
+    state: &AppState,
+    methods: &[&str],
+) -> Value {
     let issuer = &state.config.issuer;
     let upstream = state.upstream.as_ref().map(|upstream| upstream.name());
     let scopes: Vec<_> = scopes::offered(upstream).collect();
-    let with_secret: Vec<_> = AUTH_METHODS.iter().filter(|m| **m != "none").collect();
+    let with_proof: Vec<_> = methods.iter().filter(|m| **m != "none").collect();
     json!({
         "issuer": issuer.text,
         "authorization_endpoint": issuer.url("/oauth/authorize"),
@@ -57,11 +73,11 @@ fn document(state: &AppState) -> Value {
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": grant_types(state),
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": AUTH_METHODS,
-        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
-        "introspection_endpoint_auth_methods_supported": with_secret,
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": with_proof,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": true,
         "subject_types_supported": ["public"],
@@ -75,4 +91,41 @@ fn document(state: &AppState) -> Value {
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     })
+}
+
+/// RFC 8414 section 2: they belong to the method.
+fn add_algorithms(document: &mut Value) {
+    for endpoint in ["token", "revocation", "introspection"] {
+        let member = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+        document[member] = json!(client_key::ALGORITHMS);
+    }
+}
+
+/// RFC 7523 section 2.2, by its name in OpenID Connect Core section 9.
+const PRIVATE_KEY_JWT: &str = "private_key_jwt";
+
+/// Every way in which some client can prove itself. Nobody can register a key, so keys are named
+/// only where the operator configured one: a client that saw the method would try it.
+fn auth_methods(state: &AppState) -> Vec<&'static str> {
+    let mut methods = AUTH_METHODS.to_vec();
+    if any_client(state, |client| !client.keys().is_empty()) {
+        methods.push(PRIVATE_KEY_JWT);
+    }
+    methods
+}
+
+/// Every grant that some client can use.
+fn grant_types(state: &AppState) -> Vec<&'static str> {
+    let mut grants = vec!["authorization_code", "refresh_token"];
+    if any_client(state, |client| client.machine.is_some()) {
+        grants.push(machine::GRANT_TYPE);
+    }
+    grants
+}
+
+fn any_client(
+    state: &AppState,
+    is_one: impl Fn(&Client) -> bool,
+) -> bool {
+    state.preregistered.values().any(is_one)
 }

@@ -19,6 +19,7 @@ use crate::clients::AUTH_METHODS;
 use crate::clients::Client;
 use crate::clients::MAX_REDIRECT_URIS;
 use crate::clients::Metadata;
+use crate::clients::Proof;
 use crate::clients::SecretHash;
 use crate::clients::Source;
 use crate::config::Issuer;
@@ -120,7 +121,8 @@ impl Registration {
                 client_name: text(sent, "client_name")?,
                 grant_types: grant_types(sent)?,
             },
-            secret: secret.as_deref().map(|secret| SecretHash::Sha256(secret::sha256(secret))),
+            proof: secret.as_deref().map_or(Proof::Nothing, proof),
+            machine: None,
         };
         Ok(Self {
             client,
@@ -217,6 +219,10 @@ fn check_types(sent: &Map<String, Value>) -> Result<(), OAuthError> {
         ));
     }
     Ok(())
+}
+
+fn proof(secret: &str) -> Proof {
+    Proof::Secret(SecretHash::Sha256(secret::sha256(secret)))
 }
 
 fn text(

@@ -33,6 +33,21 @@ pub(crate) fn find_all<'a>(
     Some(found)
 }
 
+/// What a request that names these is for. Without any the only configured one is meant; among
+/// several, the client has to choose. The error is the text of an `invalid_target`.
+pub(crate) fn choose<'a>(
+    configured: &[String],
+    requested: impl Iterator<Item = &'a str>,
+) -> Result<Vec<String>, &'static str> {
+    let found =
+        find_all(configured, requested).ok_or("This server issues no tokens for that resource.")?;
+    match configured {
+        _ if !found.is_empty() => Ok(found),
+        [only] => Ok(vec![only.clone()]),
+        _ => Err("Name the resource: this server knows several."),
+    }
+}
+
 /// Host case and default port as the URL standard has them, one trailing slash taken off. A
 /// fragment (which RFC 8707 forbids) or a user name never matches anything.
 fn normal(resource: &str) -> Option<String> {

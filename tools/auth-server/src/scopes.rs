@@ -81,6 +81,17 @@ fn their_own(upstream: Option<&str>) -> &'static [&'static str] {
     row.map_or(&[], |(_, scopes)| scopes)
 }
 
+/// Whether there is such a role.
+pub(crate) fn is_role(role: &str) -> bool {
+    PERMITTED.iter().any(|(name, _)| *name == role)
+}
+
+/// What these roles permit, apart from what is about a login: nobody logs in to a machine.
+pub(crate) fn of_roles(roles: &[String]) -> Scopes {
+    let identity: Scopes = IDENTITY.iter().copied().collect();
+    &by_role(roles).collect::<Scopes>() - &identity
+}
+
 /// Everything that the user can lend: the union over all roles, where no known role is a guest,
 /// and what comes with the upstream provider.
 pub(crate) fn permitted(user: &User) -> Scopes {

@@ -84,8 +84,9 @@ impl AppState {
     ) -> Result<Self> {
         let settings = config.settings.clone();
         let upstream = Upstream::new(&settings, &config.issuer)?;
-        let users = Users::load(&local(&settings), upstream.as_ref().map(Upstream::name))?;
         let preregistered = clients::load(settings.clients.as_deref())?;
+        let users = Users::load(&local(&settings), upstream.as_ref().map(Upstream::name))?
+            .with_machines(clients::machines(&preregistered))?;
         let store = Store::open(&settings.data)?;
         let seal_key = store.seal_key().map_err(|error| anyhow!("{error}"))?;
         let sealer = Arc::new(Sealer::new(&seal_key));

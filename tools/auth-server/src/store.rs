@@ -8,6 +8,7 @@
 //! SHA-256 hashes, and the tokens of an upstream provider are sealed. The exception is the next
 //! signing key, which is why the file has mode 0600.
 
+pub(crate) mod assertions;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod grants;
@@ -42,7 +43,7 @@ const SCHEMA: &str = include_str!("store/schema.sql");
 
 /// Version of the schema, in the file's `user_version`. Older files are brought up to it, newer
 /// ones refused.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The way from version 1.
 const UPGRADE_1: &str = include_str!("store/upgrade_1.sql");
@@ -139,6 +140,7 @@ impl Store {
         self.run(move |tx| {
             sessions::clean_up(tx, now)?;
             clients::clean_up(tx, now)?;
+            assertions::clean_up(tx, now)?;
             codes::clean_up(tx, now)?;
             grants::clean_up(tx, now)?;
             upstream::clean_up(tx, now)
@@ -219,8 +221,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let upgrade = match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        // Version 3 only has tables that version 2 had not.
-        0 | 2 => "",
+        // Versions 3 and 4 only have tables that the one before had not.
+        0 | 2 | 3 => "",
         1 => UPGRADE_1,
         VERSION => return Ok(()),
         other => bail!("it has schema version {other}, this program knows {VERSION}: move it away"),

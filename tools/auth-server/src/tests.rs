@@ -7,6 +7,7 @@ mod embedded;
 mod end_session;
 pub(crate) mod harness;
 mod limits;
+mod machines;
 mod manage;
 mod metadata;
 mod refresh;

@@ -70,6 +70,25 @@ impl User {
     }
 }
 
+impl User {
+    /// A client in its own name: no password opens it, and only its own grant leads to it.
+    pub(crate) fn machine(
+        client_id: &str,
+        roles: &[String],
+        credential: String,
+    ) -> Self {
+        Self {
+            username: client_id.to_owned(),
+            name: None,
+            password_hash: String::new(),
+            roles: roles.to_vec(),
+            credential,
+            upstream: None,
+            login: None,
+        }
+    }
+}
+
 /// Somebody who signed in at the upstream provider.
 pub(crate) struct Newcomer(User);
 
@@ -113,6 +132,8 @@ pub(crate) struct Users {
     /// Those who signed in at the upstream provider, as of their last sign-in. Their names begin
     /// with the provider's, which no local user's may.
     upstream: RwLock<HashMap<String, Arc<User>>>,
+    /// Clients that act in their own names, by client id. Nobody signs in as one.
+    machines: HashMap<String, Arc<User>>,
     /// Checked when the name is unknown, so that both cases take the same time.
     decoy: String,
     checker: Checker,
@@ -137,16 +158,34 @@ impl Users {
             decoy: passwords::decoy(hashes)?,
             checker: Checker::new(PARALLEL_CHECKS),
             upstream: RwLock::default(),
+            machines: HashMap::new(),
             local: users.into_iter().map(|user| (user.username.clone(), Arc::new(user))).collect(),
         })
     }
 
-    /// The user of that name, compared exactly.
+    /// With the machines, none of which may be called like a user.
+    pub(crate) fn with_machines(
+        mut self,
+        machines: impl Iterator<Item = Arc<User>>,
+    ) -> Result<Self> {
+        for machine in machines {
+            let name = machine.username.clone();
+            ensure!(
+                self.get(&name).is_none(),
+                "the client {name:?} is called like a user, and its tokens would be taken for the \
+                 user's: give it another client_id"
+            );
+            self.machines.insert(name, machine);
+        }
+        Ok(self)
+    }
+
+    /// The user or machine of that name, compared exactly.
     pub(crate) fn get(
         &self,
         username: &str,
     ) -> Option<Arc<User>> {
-        let local = self.local.get(username);
+        let local = self.local.get(username).or(self.machines.get(username));
         local.or(self.upstream().get(username)).cloned()
     }
 

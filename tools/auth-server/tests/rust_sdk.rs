@@ -1,6 +1,6 @@
 //! The official Rust SDK (`rmcp`) logs in here and calls tools on step8, knowing nothing but the
 //! server's URL: registered on the spot, by a Client ID Metadata Document, and pre-registered;
-//! then an admin meets the 403 and steps up.
+//! without a user; then an admin meets the 403 and steps up.
 
 #![allow(
     clippy::panic,
@@ -30,6 +30,7 @@ use rmcp::transport::AuthClient;
 use rmcp::transport::AuthorizationManager;
 use rmcp::transport::AuthorizationRequest;
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::ClientCredentialsConfig;
 use rmcp::transport::auth::OAuthState;
 use rmcp::transport::streamable_http_client::InsufficientScopeError;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -208,6 +209,33 @@ async fn a_client_with_a_metadata_document_calls_whoami() {
     let client = authorized(log_in(&stack, "alice", request).await);
     let session = connect(&stack, &client, modern()).await;
     assert_eq!(whoami(&session).await["client_id"], id.as_str());
+}
+
+#[tokio::test]
+async fn a_machine_calls_whoami_with_its_secret() {
+    // Of "machine-secret", by `auth-server hash-password`.
+    let clients = r#"
+        [[clients]]
+        client_id = "nightly"
+        grant_types = ["client_credentials"]
+        client_secret_hash = "$argon2id$v=19$m=19456,t=2,p=1$H+JKu+6TB6OcaoNCPjxGUA$fpTzBN4ePDo5yB0hmhOlbBNk5fBieEzAvX47rwqJ2vY"
+        roles = ["user"]
+        scope = "mcp:read mcp:tools"
+    "#;
+    let stack = Stack::start(&[("clients", clients)]);
+    let mut state = OAuthState::new(&stack.mcp, None).await.unwrap();
+    let config = ClientCredentialsConfig::ClientSecret {
+        client_id: "nightly".to_owned(),
+        client_secret: "machine-secret".to_owned(),
+        scopes: vec!["mcp:read".to_owned(), "mcp:tools".to_owned()],
+        resource: Some(stack.mcp.clone()),
+    };
+    state.authenticate_client_credentials(config).await.unwrap();
+    let client = authorized(state.into_authorization_manager().unwrap());
+    let session = connect(&stack, &client, modern()).await;
+    let user = whoami(&session).await;
+    assert_eq!(user["sub"], "nightly");
+    assert_eq!(user["client_id"], "nightly");
 }
 
 /// The scope that a refused call names, where the refusal is a 403 with a challenge.

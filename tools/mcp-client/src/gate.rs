@@ -14,4 +14,5 @@ pub(crate) mod jwt;
 pub(crate) mod pass;
 pub(crate) mod sealed;
 pub(crate) mod secret;
+pub(crate) mod signing;
 pub(crate) mod trusted;

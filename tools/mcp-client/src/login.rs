@@ -1,6 +1,7 @@
-//! The authorization code flow with PKCE, from the authorization server's metadata to the tokens.
+//! The authorization code flow with PKCE, from the authorization server's metadata to the tokens;
+//! and the shorter way of a machine, which has credentials and no user.
 //!
-//! Spec: OAuth 2.1 section 4.1, RFC 7636 (PKCE), RFC 8707 (resource), RFC 9207 (iss), MCP
+//! Spec: OAuth 2.1 sections 4.1 and 4.2, RFC 7636 (PKCE), RFC 8707 (resource), RFC 9207 (iss), MCP
 //! 2026-07-28, basic/authorization. What is told about it stands in `story.rs`. Left out: other
 //! grants, DPoP, and keeping a login (see `cache.rs`).
 
@@ -24,6 +25,7 @@ use crate::gate::jwt;
 use crate::gate::sealed::Field;
 use crate::gate::sealed::Sealed;
 use crate::gate::secret::Secret;
+use crate::gate::signing::ASSERTION_TYPE;
 use crate::gate::trusted::Trusted;
 use crate::http::Http;
 use crate::http::Outgoing;
@@ -44,6 +46,8 @@ const PASTE_PORT: u16 = 33420;
 /// How the user wants to log in.
 #[derive(Clone, Default)]
 pub(crate) struct How {
+    /// In the client's own name: there is no user.
+    pub(crate) machine: bool,
     pub(crate) user: Option<User>,
     pub(crate) paste: bool,
     pub(crate) port: Option<u16>,
@@ -100,7 +104,7 @@ impl Login {
         way: Way,
         client: Client,
     ) -> Result<Self> {
-        let callback = if how.paste {
+        let callback = if how.paste || how.machine {
             None
         } else {
             Some(Callback::listen(how.port).await?)
@@ -117,16 +121,53 @@ impl Login {
         })
     }
 
-    /// The whole flow: the user logs in and consents, and the code becomes tokens.
+    /// The whole flow: the user logs in and consents, and the code becomes tokens. Or a machine
+    /// proves itself.
     pub(crate) async fn authorize(
         &mut self,
         http: &mut Http,
         scopes: &[String],
     ) -> Result<Grant> {
+        if self.how.machine {
+            return self.authorize_machine(http, scopes).await;
+        }
         let (request, pending) = self.start(&mut http.recorder, scopes)?;
         let answer = self.ask_user(http, &request).await?;
         let code = self.check_answer(&mut http.recorder, &answer, &pending)?;
         self.redeem(http, &code, &pending).await
+    }
+
+    /// Nobody can be asked for more scopes than the machine was given when it was set up. So where
+    /// the server refuses what the challenge names, the machine asks for what it has.
+    async fn authorize_machine(
+        &self,
+        http: &mut Http,
+        scopes: &[String],
+    ) -> Result<Grant> {
+        let reply = self.prove(http, story::CLIENT_CREDENTIALS, scopes).await?;
+        if scopes.is_empty() || reply.json()["error"] != "invalid_scope" {
+            return read_tokens(http, &reply, scopes);
+        }
+        let reply = self.prove(http, story::CLIENT_CREDENTIALS_AGAIN, &[]).await?;
+        read_tokens(http, &reply, &[])
+    }
+
+    async fn prove(
+        &self,
+        http: &mut Http,
+        note: Note,
+        scopes: &[String],
+    ) -> Result<Reply> {
+        let scope = scopes.join(" ");
+        let mut fields = vec![
+            ("grant_type", Field::Text("client_credentials")),
+            ("resource", Field::Text(self.way.resource())),
+        ];
+        if !scope.is_empty() {
+            fields.push(("scope", Field::Text(&scope)));
+        }
+        let endpoint = self.way.issuer().endpoint("token_endpoint")?;
+        http.send(note, self.as_client(&endpoint, &fields)?).await
     }
 
     fn start(
@@ -271,11 +312,8 @@ impl Login {
         requested: &[String],
     ) -> Result<Grant> {
         let endpoint = self.way.issuer().endpoint("token_endpoint")?;
-        let reply = http.send(note, self.as_client(&endpoint, fields)).await?;
-        let grant = read_grant(&mut http.recorder, &reply, requested)?;
-        http.recorder.remark(said(requested, &grant.scopes));
-        look_inside(&mut http.recorder, &grant.access_token);
-        Ok(grant)
+        let reply = http.send(note, self.as_client(&endpoint, fields)?).await?;
+        read_tokens(http, &reply, requested)
     }
 
     /// A form to an endpoint of the authorization server, authenticated as the registration says.
@@ -283,19 +321,26 @@ impl Login {
         &self,
         endpoint: &Trusted,
         fields: &[(&str, Field<'_>)],
-    ) -> Sealed {
+    ) -> Result<Sealed> {
         let id = self.client.id.as_str();
         let request = endpoint.request(Method::POST);
         let methods = "token_endpoint_auth_methods_supported";
         let in_body = self.way.issuer().lists(methods, "client_secret_post");
         let mut all = fields.to_vec();
+        if let Some(key) = &self.client.key {
+            // The assertion names the client (RFC 7523 section 3).
+            let assertion = key.assertion(id, self.way.issuer())?;
+            all.push(("client_assertion_type", Field::Text(ASSERTION_TYPE)));
+            all.push(("client_assertion", Field::Secret(&assertion)));
+            return Ok(request.form(&all));
+        }
         match &self.client.secret {
-            Some(secret) if !in_body => return request.basic(id, secret).form(&all),
+            Some(secret) if !in_body => return Ok(request.basic(id, secret).form(&all)),
             Some(secret) => all.push(("client_secret", Field::Secret(secret))),
             None => {}
         }
         all.push(("client_id", Field::Text(id)));
-        request.form(&all)
+        Ok(request.form(&all))
     }
 }
 
@@ -315,6 +360,18 @@ fn check_iss(
         what,
         prevents::FOREIGN_ISS,
     )
+}
+
+/// What came, and what is in it.
+fn read_tokens(
+    http: &mut Http,
+    reply: &Reply,
+    requested: &[String],
+) -> Result<Grant> {
+    let grant = read_grant(&mut http.recorder, reply, requested)?;
+    http.recorder.remark(said(requested, &grant.scopes));
+    look_inside(&mut http.recorder, &grant.access_token);
+    Ok(grant)
 }
 
 /// What the token endpoint answered (OAuth 2.1 section 3.2.3).
@@ -350,7 +407,9 @@ fn said(
     granted: &[String],
 ) -> String {
     let (asked, got) = (requested.join(" "), granted.join(" "));
-    if asked == got {
+    if asked.is_empty() {
+        format!("Granted, without asking for anything: {got}")
+    } else if asked == got {
         format!("Asked for and granted: {got}")
     } else {
         format!("Asked for: {asked}. Granted: {got}")

@@ -33,6 +33,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use anyhow::anyhow;
+use anyhow::ensure;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -47,6 +48,7 @@ use crate::export::Files;
 use crate::gate::pass::GivenToken;
 use crate::gate::pass::ServerUrl;
 use crate::gate::secret::Secret;
+use crate::gate::signing::ClientKey;
 use crate::http::Http;
 use crate::login::How;
 use crate::print::Printer;
@@ -84,6 +86,9 @@ struct ToolsArgs {
 
     #[command(flatten)]
     login: LoginArgs,
+
+    #[command(flatten)]
+    machine: MachineArgs,
 
     /// Folder of the cached logins [default: mcp-client in the user's cache folder]
     #[arg(long, env = "MCP_CLIENT_CACHE", value_name = "FOLDER")]
@@ -125,7 +130,8 @@ impl ToolsArgs {
         let http = Http::new(Recorder::silent(), self.url.as_str())?;
         let cache = Cache::open(self.cache_dir.clone())?;
         let token = self.login.token.as_ref();
-        Session::new(http, &self.url, self.login.how(), token, cache)
+        let how = self.machine.apply(self.login.how())?;
+        Session::new(http, &self.url, how, token, cache)
     }
 }
 
@@ -148,12 +154,13 @@ struct LoginArgs {
     #[arg(long)]
     callback_port: Option<u16>,
 
-    /// Client id that the authorization server knows already
-    #[arg(long)]
+    /// Client id that the authorization server knows already; its secret, if it has one, is
+    /// MCP_CLIENT_SECRET
+    #[arg(long, env = "MCP_CLIENT_ID")]
     client_id: Option<String>,
 
-    /// Secret of that client
-    #[arg(long, env = "MCP_CLIENT_SECRET", hide_env_values = true)]
+    /// The secret of that client, from the environment only: others can read flags.
+    #[arg(skip = secret_from_environment())]
     client_secret: Option<Secret>,
 
     /// URL of this client's metadata document, used where the authorization server reads such
@@ -169,16 +176,61 @@ struct LoginArgs {
 impl LoginArgs {
     fn how(&self) -> How {
         How {
+            machine: false,
             user: self.r#as.clone(),
             paste: self.paste_callback,
             port: self.callback_port,
             given: Given {
                 client_id: self.client_id.clone(),
                 client_secret: self.client_secret.clone(),
+                key: None,
                 metadata_url: self.client_metadata_url.clone(),
             },
             issuer: self.issuer.clone(),
         }
+    }
+}
+
+fn secret_from_environment() -> Option<Secret> {
+    let secret = std::env::var("MCP_CLIENT_SECRET").ok();
+    secret.filter(|secret| !secret.is_empty()).map(Secret::new)
+}
+
+/// For programs without a user.
+#[derive(Args, Clone)]
+struct MachineArgs {
+    /// Come without a user, in the name of the client itself: MCP_CLIENT_ID, with
+    /// MCP_CLIENT_SECRET or --client-key
+    #[arg(
+        long,
+        requires = "client_id",
+        conflicts_with_all = ["as", "token", "paste_callback", "callback_port", "client_metadata_url"]
+    )]
+    client_credentials: bool,
+
+    /// Private key of that client (PKCS#8 in PEM, RSA or EC on P-256), instead of a secret
+    #[arg(long, value_name = "FILE", requires = "client_credentials")]
+    client_key: Option<ClientKey>,
+}
+
+impl MachineArgs {
+    /// An error where the client could not prove itself, or could in two ways.
+    fn apply(
+        &self,
+        how: How,
+    ) -> Result<How> {
+        if !self.client_credentials {
+            return Ok(how);
+        }
+        ensure!(
+            how.given.client_secret.is_some() != self.client_key.is_some(),
+            "--client-credentials takes one proof of the client: MCP_CLIENT_SECRET in the \
+             environment, or --client-key FILE"
+        );
+        let mut how = how;
+        how.machine = true;
+        how.given.key.clone_from(&self.client_key);
+        Ok(how)
     }
 }
 
@@ -189,6 +241,9 @@ struct WalkArgs {
 
     #[command(flatten)]
     login: LoginArgs,
+
+    #[command(flatten)]
+    machine: MachineArgs,
 
     /// Scopes of the first login, separated by spaces [default: the first that the server names]
     #[arg(long)]
@@ -237,7 +292,7 @@ async fn main() -> ExitCode {
 async fn walk_command(args: WalkArgs) -> Result<ExitCode> {
     let arguments = arguments(&args.arguments)?;
     let plan = Plan {
-        how: args.login.how(),
+        how: args.machine.apply(args.login.how())?,
         token: args.login.token.clone(),
         scope: args.scope,
         tool: args.tool.map(|name| (name, arguments)),

@@ -24,6 +24,9 @@ pub(crate) const MODERN: &str = "2026-07-28";
 /// The newest version of the handshake era.
 pub(crate) const HANDSHAKE: &str = "2025-11-25";
 
+/// The extension that lets clients come without a user.
+const CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";
+
 /// How to talk to a server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Era {
@@ -42,6 +45,8 @@ pub(crate) struct Endpoint {
     /// The token, and the one server that it may go to.
     pub(crate) pass: Option<Pass>,
     pub(crate) era: Era,
+    /// What the client says that it can do (MCP basic/lifecycle, "Capability Negotiation").
+    capabilities: Value,
     next_id: u64,
 }
 
@@ -54,8 +59,20 @@ impl Endpoint {
             url: url.to_owned(),
             pass,
             era: Era::Modern,
+            capabilities: json!({}),
             next_id: 1,
         }
+    }
+
+    /// The same for a client that may come without a user, which is an extension of the protocol.
+    pub(crate) fn with_machine(
+        mut self,
+        is_machine: bool,
+    ) -> Self {
+        if is_machine {
+            self.capabilities = json!({"extensions": {CLIENT_CREDENTIALS: {}}});
+        }
+        self
     }
 
     /// A request with everything that the era asks for, and the token in its header.
@@ -68,7 +85,7 @@ impl Endpoint {
         self.next_id += 1;
         let mut params = params;
         if self.era == Era::Modern {
-            params["_meta"] = meta();
+            params["_meta"] = meta(&self.capabilities);
         }
         // Written out, so that the members stand in the order in which people read them.
         let body =
@@ -130,7 +147,7 @@ impl Endpoint {
         };
         let params = json!({
             "protocolVersion": HANDSHAKE,
-            "capabilities": {},
+            "capabilities": self.capabilities,
             "clientInfo": {"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")},
         });
         self.request("initialize", params)
@@ -150,10 +167,10 @@ impl Endpoint {
     }
 }
 
-fn meta() -> Value {
+fn meta(capabilities: &Value) -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
         "io.modelcontextprotocol/clientInfo": {
             "name": env!("CARGO_PKG_NAME"),
             "version": env!("CARGO_PKG_VERSION"),

@@ -2,7 +2,7 @@
 //!
 //! In the order of the specification: an id from before, then the URL of a metadata document (where
 //! the server can read one), then registration on the spot (RFC 7591). Spec: MCP 2026-07-28,
-//! basic/authorization/client-registration. Left out: `private_key_jwt`.
+//! basic/authorization/client-registration. Left out: registering a key.
 
 use anyhow::Context;
 use anyhow::Result;
@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::gate::discovery::Issuer;
 use crate::gate::discovery::strings;
 use crate::gate::secret::Secret;
+use crate::gate::signing::ClientKey;
 use crate::gate::trusted::Trusted;
 use crate::http::Http;
 use crate::http::Outgoing;
@@ -27,6 +28,8 @@ use crate::story::prevents;
 pub(crate) struct Given {
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<Secret>,
+    /// Instead of a secret.
+    pub(crate) key: Option<ClientKey>,
     pub(crate) metadata_url: Option<String>,
 }
 
@@ -35,6 +38,8 @@ pub(crate) struct Given {
 pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) secret: Option<Secret>,
+    /// Instead of a secret.
+    pub(crate) key: Option<ClientKey>,
     /// How this run's own registration is taken back; `None` for a client from before.
     pub(crate) registration: Registration,
 }
@@ -105,6 +110,7 @@ pub(crate) async fn register(
         return Ok(Client {
             id: id.clone(),
             secret: given.client_secret.clone(),
+            key: given.key.clone(),
             ..Client::default()
         });
     }
@@ -158,6 +164,7 @@ async fn dynamic(
     Ok(Client {
         id: id.to_owned(),
         secret: body["client_secret"].as_str().map(Secret::new),
+        key: None,
         registration: Registration::read(issuer, &body),
     })
 }

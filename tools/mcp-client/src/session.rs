@@ -61,8 +61,7 @@ impl Session {
         token: Option<&GivenToken>,
         cache: Cache,
     ) -> Result<Self> {
-        let user = how.user.as_ref().map(|user| user.name.as_str());
-        let key = cache::key(server.as_str(), user);
+        let key = cache::key(server.as_str(), who(&how).as_deref());
         let entry = if token.is_some() {
             None
         } else {
@@ -78,7 +77,7 @@ impl Session {
         Ok(Self {
             http,
             server: server.clone(),
-            endpoint: Endpoint::new(server.as_str(), pass),
+            endpoint: Endpoint::new(server.as_str(), pass).with_machine(how.machine),
             how,
             cache,
             key,
@@ -220,9 +219,12 @@ impl Session {
         if self.asked.is_some() && wanted.len() == had.len() {
             bail!("the server asks for a scope that the token has ({needed})");
         }
-        out::say(&format!(
-            "(this needs more: {needed}; asking the user again)"
-        ));
+        let whom = if self.how.machine {
+            "the issuer"
+        } else {
+            "the user"
+        };
+        out::say(&format!("(this needs more: {needed}; asking {whom} again)"));
         if self.login.is_none() {
             let way = self.find_way(challenge).await?;
             self.login = Some(Login::prepare(&mut self.http, &self.how, way).await?);
@@ -236,6 +238,11 @@ impl Session {
         grant: Grant,
     ) -> Result<()> {
         let login = self.login.as_ref().context("a grant comes from a login")?;
+        // A machine brings its secret each time; it is kept for nobody else either than to refresh.
+        let client_secret = match &grant.refresh_token {
+            Some(_) => login.client.secret.clone().map(Kept::from),
+            None => None,
+        };
         let entry = Entry {
             access_token: Kept::from(grant.access_token.clone()),
             refresh_token: grant.refresh_token.map(Kept::from),
@@ -244,7 +251,7 @@ impl Session {
             issuer: login.way.issuer().name().to_owned(),
             resource: login.way.resource().to_owned(),
             client_id: login.client.id.clone(),
-            client_secret: login.client.secret.clone().map(Kept::from),
+            client_secret,
         };
         let pass = login.way.pass(grant.access_token);
         self.cache.keep(&self.key, Some(&entry))?;
@@ -252,4 +259,13 @@ impl Session {
         self.entry = Some(entry);
         Ok(())
     }
+}
+
+/// Whose login it is: logins of different users, and of machines, are kept apart.
+fn who(how: &How) -> Option<String> {
+    if how.machine {
+        // No user is called like that: a name ends at the first colon.
+        return how.given.client_id.as_ref().map(|id| format!("machine:{id}"));
+    }
+    how.user.as_ref().map(|user| user.name.clone())
 }

@@ -189,6 +189,24 @@ pub(crate) const REDEEM: Note = note(
      whoever redeems the code also asked for it; `resource` is named again.",
     "OAuth 2.1 section 4.1.3; RFC 7636 section 4.5; RFC 8707 section 2",
 );
+const MACHINE: &str = "OAuth 2.1 section 4.2; RFC 8707 section 2; MCP extension \
+                       io.modelcontextprotocol/oauth-client-credentials";
+pub(crate) const CLIENT_CREDENTIALS: Note = note(
+    Party::Client,
+    Party::Issuer,
+    "Ask for a token in the client's own name",
+    "No user, no browser, no code: the client proves itself, by its secret or by an assertion that \
+     its key signed for this issuer alone, and says for which server the token is to be.",
+    MACHINE,
+);
+pub(crate) const CLIENT_CREDENTIALS_AGAIN: Note = note(
+    Party::Client,
+    Party::Issuer,
+    "Ask for what the client has",
+    "What a machine may do was decided when it was set up, and nobody can be asked for more. \
+     Without a scope it gets what it has. Where it signs, this is a new assertion: each counts once.",
+    MACHINE,
+);
 pub(crate) const REFRESH: Note = note(
     Party::Client,
     Party::Issuer,

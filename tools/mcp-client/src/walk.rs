@@ -64,7 +64,7 @@ pub(crate) async fn walk(
         http,
         plan,
         server,
-        endpoint: Endpoint::new(server.as_str(), None),
+        endpoint: Endpoint::new(server.as_str(), None).with_machine(plan.how.machine),
         login: None,
         asked: Vec::new(),
         granted: Vec::new(),
@@ -130,7 +130,11 @@ impl Walk<'_> {
         self.asked = self.first_scopes(way.scopes());
         self.http.recorder.chapter("Introducing ourselves: registration");
         let mut login = Login::prepare(self.http, how, way).await?;
-        self.http.recorder.chapter("Logging in: the authorization code flow with PKCE");
+        self.http.recorder.chapter(if how.machine {
+            "Proving ourselves: the client credentials grant"
+        } else {
+            "Logging in: the authorization code flow with PKCE"
+        });
         let grant = login.authorize(self.http, &self.asked).await?;
         self.granted = grant.scopes;
         self.endpoint.pass = Some(login.way.pass(grant.access_token));
@@ -268,7 +272,11 @@ impl Walk<'_> {
         &mut self,
         challenge: &Challenge,
     ) -> Result<()> {
-        self.http.recorder.chapter("Stepping up: more scopes, with the user's consent");
+        self.http.recorder.chapter(if self.plan.how.machine {
+            "Stepping up: more scopes, as far as this client has them"
+        } else {
+            "Stepping up: more scopes, with the user's consent"
+        });
         let needed = challenge.scopes();
         let dropped = scopes::dropped(&needed, &self.asked, &self.granted);
         if !dropped.is_empty() {

@@ -80,25 +80,12 @@ pub(super) fn challenge(params: &Params) -> Result<String, Reason> {
     }
 }
 
-/// Without `resource` the only configured one is meant; among several, the client has to choose.
+/// What the token is to be for.
 pub(super) fn resources(
     configured: &[String],
     params: &Params,
 ) -> Result<Vec<String>, Reason> {
-    let found = resource::find_all(configured, params.all("resource")).ok_or((
-        "invalid_target",
-        "This server issues no tokens for that resource.",
-    ))?;
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    match configured {
-        [only] => Ok(vec![only.clone()]),
-        _ => Err((
-            "invalid_target",
-            "Name the resource: this server knows several.",
-        )),
-    }
+    resource::choose(configured, params.all("resource")).map_err(|text| ("invalid_target", text))
 }
 
 /// As asked for. Some scopes may be unknown here; where all are, the client wants something else

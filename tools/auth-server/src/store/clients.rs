@@ -7,6 +7,7 @@ use rusqlite::Transaction;
 use rusqlite::params;
 
 use crate::clients::Client;
+use crate::clients::Proof;
 use crate::clients::SecretHash;
 use crate::clients::Source;
 
@@ -66,11 +67,19 @@ fn read(row: &Row<'_>) -> Result<Stored> {
             // Written by this program; if it were unreadable, a client without redirect URIs
             // could do nothing.
             metadata: serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default(),
-            secret: row.get::<_, Option<String>>(3)?.map(SecretHash::Sha256),
+            proof: proof(row.get(3)?),
+            machine: None,
         },
         fresh_until: row.get(4)?,
         managed: managed(row.get(5)?, row.get(6)?),
     })
+}
+
+fn proof(secret_hash: Option<String>) -> Proof {
+    match secret_hash {
+        Some(hash) => Proof::Secret(SecretHash::Sha256(hash)),
+        None => Proof::Nothing,
+    }
 }
 
 fn managed(
@@ -95,9 +104,10 @@ pub(crate) fn put(
     if !make_room(tx, &client.id, now, max_clients)? {
         return Ok(false);
     }
-    let secret_hash = match &client.secret {
-        Some(SecretHash::Sha256(hash)) => Some(hash),
-        Some(SecretHash::Argon2(_)) | None => None,
+    let secret_hash = match &client.proof {
+        Proof::Secret(SecretHash::Sha256(hash)) => Some(hash),
+        // Pre-registered clients are not stored.
+        Proof::Secret(SecretHash::Argon2(_)) | Proof::Keys(_) | Proof::Nothing => None,
     };
     tx.execute(
         "INSERT INTO clients (id, source, metadata, secret_hash, created_at, fresh_until, \

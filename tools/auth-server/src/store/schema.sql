@@ -19,6 +19,14 @@ CREATE TABLE IF NOT EXISTS clients (
     access_hash TEXT              -- registrations: of the token that reads and deletes this one
 ) STRICT;
 
+-- Assertions that clients proved themselves with: each counts once.
+CREATE TABLE IF NOT EXISTS assertions (
+    client_id TEXT NOT NULL,
+    jti_hash  TEXT NOT NULL,
+    forget_at INTEGER NOT NULL,   -- when it counts for nothing any more
+    PRIMARY KEY (client_id, jti_hash)
+) STRICT, WITHOUT ROWID;
+
 -- Browsers that are signed in.
 CREATE TABLE IF NOT EXISTS sessions (
     id_hash      TEXT PRIMARY KEY,

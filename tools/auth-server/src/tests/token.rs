@@ -177,7 +177,7 @@ async fn other_grants_and_missing_ones_are_refused() {
     let client = server.register().await;
     for (grant, error) in [
         ("password", "unsupported_grant_type"),
-        ("client_credentials", "unsupported_grant_type"),
+        ("client_credentials", "unauthorized_client"),
         ("", "invalid_request"),
     ] {
         let form = [("grant_type", grant), ("client_id", client.as_str())];

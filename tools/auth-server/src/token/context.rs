@@ -104,6 +104,8 @@ pub(super) enum Refused {
     Grant(&'static str),
     /// Used before: what it gave has just been revoked. Holds the user whose grant it was.
     Reused(&'static str, String),
+    /// The client may not use this grant.
+    Client(&'static str),
     Target(&'static str),
     Scope(&'static str),
 }
@@ -116,7 +118,10 @@ impl Refused {
     ) -> OAuthError {
         let (user, detail) = match &self {
             Self::Reused(detail, user) => (user.as_str(), *detail),
-            Self::Grant(detail) | Self::Target(detail) | Self::Scope(detail) => ("", *detail),
+            Self::Grant(detail)
+            | Self::Client(detail)
+            | Self::Target(detail)
+            | Self::Scope(detail) => ("", *detail),
         };
         audit::denied(audit::Entry {
             event,
@@ -126,6 +131,7 @@ impl Refused {
         });
         match self {
             Self::Grant(text) | Self::Reused(text, _) => OAuthError::invalid_grant(text),
+            Self::Client(text) => OAuthError::unauthorized_client(text),
             Self::Target(text) => OAuthError::invalid_target(text),
             Self::Scope(text) => OAuthError::invalid_scope(text),
         }

@@ -75,7 +75,7 @@ async fn revoke_one(
         ("token", Field::Secret(token)),
         ("token_type_hint", Field::Text(kind)),
     ];
-    let request = login.as_client(&endpoint, &fields);
+    let request = login.as_client(&endpoint, &fields)?;
     let reply = http.send(story::QUIET, request).await?;
     ensure!(reply.status == 200, "{}", reply.status_text());
     Ok(())

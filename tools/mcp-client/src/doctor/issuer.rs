@@ -152,7 +152,34 @@ const TOKEN_ERROR: Rule = rule(
     "all SDKs: they decide by the error code whether to log in again",
 );
 
-const METADATA: [Rule; 13] = [
+const MACHINES_ID: &str = "as.machines";
+const MACHINES: Rule = rule(
+    MACHINES_ID,
+    "programs without a user: client_credentials is granted, for a secret or a signed assertion",
+    "",
+    "",
+);
+const MACHINES_BY_SECRET: Rule = Rule {
+    claim: "programs without a user: client_credentials is granted, for a secret",
+    ..MACHINES
+};
+const MACHINES_BY_KEY: Rule = Rule {
+    claim: "programs without a user: client_credentials is granted, for a signed assertion",
+    ..MACHINES
+};
+const NO_MACHINES: Rule = Rule {
+    claim: "programs without a user: client_credentials is not granted, which nobody has to",
+    ..MACHINES
+};
+const UNPROVEN_MACHINES: Rule = rule(
+    MACHINES_ID,
+    "client_credentials is granted for a proof that the metadata names in full",
+    "list private_key_jwt with token_endpoint_auth_signing_alg_values_supported, or \
+     client_secret_basic",
+    "programs without a user (io.modelcontextprotocol/oauth-client-credentials)",
+);
+
+const METADATA: [Rule; 14] = [
     ISSUER,
     BOTH,
     S256,
@@ -166,6 +193,7 @@ const METADATA: [Rule; 13] = [
     NULLS,
     CORS,
     JWKS,
+    MACHINES,
 ];
 const REGISTERED: [Rule; 7] = [
     REGISTER,
@@ -319,6 +347,42 @@ fn capabilities(
     report.must(CODE, lists(types, "code"), shown(types));
     let grants = "grant_types_supported";
     report.should(REFRESH, lists(grants, "refresh_token"), shown(grants));
+    machines(exam, document);
+}
+
+/// Whether a program without a user gets a token, and how it would prove itself. To grant none is no
+/// fault.
+fn machines(
+    exam: &mut Exam,
+    document: &Value,
+) {
+    let (grants, methods, algorithms) = (
+        "grant_types_supported",
+        "token_endpoint_auth_methods_supported",
+        "token_endpoint_auth_signing_alg_values_supported",
+    );
+    let list = |member: &str| strings(&document[member]);
+    let has = |member: &str, value: &str| list(member).iter().any(|item| item == value);
+    let by_key = has(methods, "private_key_jwt") && !list(algorithms).is_empty();
+    // Without the member it is client_secret_basic (RFC 8414 section 2).
+    let by_secret = document.get(methods).is_none()
+        || has(methods, "client_secret_basic")
+        || has(methods, "client_secret_post");
+    let seen = format!(
+        "{methods} {}, {algorithms} {}",
+        document[methods], document[algorithms]
+    );
+    if !has(grants, "client_credentials") {
+        exam.report.must(NO_MACHINES, true, format!("{grants} {}", document[grants]));
+        return;
+    }
+    let rule = match (by_secret, by_key) {
+        (true, true) => MACHINES,
+        (true, false) => MACHINES_BY_SECRET,
+        (false, true) => MACHINES_BY_KEY,
+        (false, false) => UNPROVEN_MACHINES,
+    };
+    exam.report.should(rule, by_secret || by_key, seen);
 }
 
 fn unsafe_endpoints(document: &Value) -> Vec<String> {

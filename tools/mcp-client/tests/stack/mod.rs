@@ -56,6 +56,9 @@ struct Behind {
     token: OnceLock<String>,
 }
 
+/// The file of the authorization server's clients, in the folder of the stack.
+const CLIENTS: &str = "clients.toml";
+
 /// An authorization server, one of the steps, and a folder for all files.
 pub(crate) struct Stack {
     /// The MCP endpoint.
@@ -71,8 +74,29 @@ impl Stack {
         Self::start(8, NONE, NONE)
     }
 
+    /// step8 with an authorization server that knows these clients (TOML). The text is made in
+    /// the stack's folder, where its keys may lie.
+    pub(crate) fn with_clients(
+        issuer_fault: Fault,
+        clients: impl FnOnce(&TempDir) -> String,
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        let text = clients(&folder);
+        std::fs::write(folder.path().join(CLIENTS), text).unwrap();
+        Self::start_in(folder, 8, NONE, issuer_fault)
+    }
+
     /// A step, with an authorization server where the step can use one.
     pub(crate) fn start(
+        step: u8,
+        server_fault: Fault,
+        issuer_fault: Fault,
+    ) -> Self {
+        Self::start_in(TempDir::new().unwrap(), step, server_fault, issuer_fault)
+    }
+
+    fn start_in(
+        folder: TempDir,
         step: u8,
         server_fault: Fault,
         issuer_fault: Fault,
@@ -82,7 +106,7 @@ impl Stack {
         let mut stack = Self {
             url: format!("http://localhost:{server_port}/mcp"),
             issuer: format!("http://localhost:{issuer_port}"),
-            folder: TempDir::new().unwrap(),
+            folder,
             servers: Vec::new(),
         };
         gen_token(&stack.keys(), &["--generate-keys"]);
@@ -107,6 +131,9 @@ impl Stack {
             .args(["--issuer", &self.issuer, "--resource", &self.url])
             .arg("--keys-dir")
             .arg(self.keys());
+        if self.folder.path().join(CLIENTS).exists() {
+            command.args(["--clients", CLIENTS]);
+        }
         command
     }
 
@@ -156,9 +183,19 @@ impl Stack {
         &self,
         arguments: &[&str],
     ) -> Output {
+        self.client_with(arguments, &[])
+    }
+
+    /// The same with variables of its own.
+    pub(crate) fn client_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Output {
         let mut command = command("mcp-client");
         command
             .args(arguments)
+            .envs(variables.iter().copied())
             .env("MCP_CLIENT_CACHE", self.folder.path().join("cache"))
             .current_dir(self.folder.path());
         test_support::run(&mut command)
