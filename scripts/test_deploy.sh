@@ -243,6 +243,8 @@ check_logins() {
     expect "a request in time is answered" status 200 json .id 1
     check "the log names the replica" logged_by_a_replica
     check "the log holds no token" holds_no_token
+    bearer "$(head -c 9000 /dev/zero | tr '\0' x)" rpc ping
+    expect "a token that is too long reaches step 8, which says so" status 401 challenge error invalid_token
     head -c 300000 /dev/zero | tr '\0' x >"$SCRATCH/large"
     send_file "$SCRATCH/large"
     expect "a body over 256 KiB -> 413" status 413
@@ -426,11 +428,13 @@ new_kid() {
 
 # ---- who holds a connection -----------------------------------------------------------------------------------------
 
-# stuck KIND COUNT WHAT: COUNT clients of one kind stay where they are, and 400 requests of others are answered.
+# stuck KIND COUNT WHAT: COUNT clients of one kind stay where they are, and 400 requests of others are answered. Those that do
+# not move at all are let go.
 stuck() {
     local said
     said=$(timeout 60 python3 "$ROOT/scripts/clients/stuck.py" "$1" "$SERVER" "$TOKEN" "$2" 2>&1)
     case $said in
+    *'not let go') fail "$3: $said" ;;
     "$2 stuck, $2 of them still open after 400 others: 400 answered with 200, "*) pass "$3: $said" ;;
     *) fail "$3: $said" ;;
     esac
@@ -445,6 +449,17 @@ check_stuck() {
 }
 
 # ---- what runs full -------------------------------------------------------------------------------------------------
+
+# The bucket holds 100 and loses 20 a second.
+check_issuer_limit() {
+    local number
+    for number in 1 2 3 4 5 6 7 8; do
+        printf 'url = "%s/.well-known/jwks.json?[1-50]"\noutput = /dev/null\n' "$ORIGIN"
+    done >"$SCRATCH/often"
+    curl -q -s --noproxy '*' --max-time 30 -w '%{http_code}\n' -K "$SCRATCH/often" | sort | uniq -c >"$SCRATCH/statuses"
+    check "one address asks the issuer too often: 429, and nothing else but 200" is \
+        "$(awk '{ print $2 }' "$SCRATCH/statuses" | tr '\n' ' ')" '200 429 '
+}
 
 # A server of its own on a disk of one megabyte.
 check_full_disk() {
@@ -574,5 +589,6 @@ URL=$ORIGIN
 check_rotation
 check_stuck
 check_log_reader
+check_issuer_limit
 check_full_disk 500
 finish
