@@ -7,6 +7,7 @@
 #   scripts/test_all.sh clients         real MCP clients, from npm and PyPI: only when named, it needs the network
 #   scripts/test_all.sh oidc-provider   mcp-client at a certified OpenID provider, from npm: likewise
 #   scripts/test_all.sh keycloak        step8 with a real Keycloak, from Maven: likewise; 700 MB of memory
+#   scripts/test_all.sh deploy          two replicas and an issuer behind the real nginx, and faults: likewise
 #   scripts/test_all.sh deny            licenses, sources and banned crates, by cargo-deny: only when named, likewise
 #
 # Needs bash, curl, git, a C compiler and the Rust toolchain with rustfmt and clippy; what is missing is named before
@@ -87,6 +88,10 @@ run_oidc_provider() {
 
 run_keycloak() {
     scripts/test_keycloak.sh
+}
+
+run_deploy() {
+    scripts/test_deploy.sh
 }
 
 run_rmcp_server() {
@@ -214,7 +219,7 @@ trouble() {
 }
 
 is_part() {
-    case " $PARTS clients oidc-provider keycloak deny " in
+    case " $PARTS clients oidc-provider keycloak deploy deny " in
     *" $1 "*) ;;
     *)
         echo "There is no part '$1'. The parts: $PARTS" >&2

@@ -2,7 +2,8 @@
 # Real MCP clients against step8 and the authorization server: they know one URL, and must end up calling a tool.
 # TypeScript needs npm (Node 22 comes from there, where another one is here), Python needs python3 with venv, the
 # Inspector needs Chromium too. What is not there is skipped and counted; with CI=true it is installed, or else a failure.
-# The SDKs come from npm and PyPI, once, into the target folder.
+# The SDKs come from npm and PyPI, once, into the target folder. With CLIENTS_AT=https://host/mcp the SDKs, without the
+# Inspector, log in there instead, where that origin is the issuer, too.
 # shellcheck disable=SC2317 # functions that `check` calls are called all right
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -180,6 +181,13 @@ inspected_at_github() {
 
 # ---- the run ------------------------------------------------------------------------------------------------------
 
+if [ -n "${CLIENTS_AT-}" ]; then
+    SERVER=$CLIENTS_AT
+    ISSUER=${SERVER%/mcp}
+    check_typescript
+    check_python
+    finish
+fi
 build auth-server step8 whoami github-profile mock-github
 start_both step8
 get /health

@@ -8,6 +8,7 @@ Prints the answer of `whoami` as one line of JSON.
 import asyncio
 import html
 import re
+import ssl
 import sys
 import urllib.parse
 
@@ -20,6 +21,8 @@ from mcp.shared.auth import OAuthClientMetadata
 
 SERVER, USER = sys.argv[1:3]
 CALLBACK = "http://localhost:5000/callback"
+# Without `trust_env`, which would bring proxies along, SSL_CERT_FILE is read by this alone.
+TLS = ssl.create_default_context()
 
 
 class Memory:
@@ -51,7 +54,7 @@ class Browser:
     callback = ""
 
     async def open(self, url: str) -> None:
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, verify=TLS) as http:
             login = await http.get(url)
             signed_in = await self.submit(http, login, "/oauth/login", username=USER, password=USER)
             consent = await http.get(urllib.parse.urljoin(url, signed_in.headers["location"]))
@@ -76,7 +79,7 @@ async def main() -> None:
         redirect_handler=browser.open,
         callback_handler=browser.result,
     )
-    async with httpx2.AsyncClient(auth=auth, timeout=30, trust_env=False) as http:
+    async with httpx2.AsyncClient(auth=auth, timeout=30, trust_env=False, verify=TLS) as http:
         async with Client(streamable_http_client(SERVER, http_client=http)) as client:
             tools = await client.list_tools()
             assert any(tool.name == "whoami" for tool in tools.tools), "whoami is not listed"
