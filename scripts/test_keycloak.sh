@@ -223,6 +223,16 @@ check_users() {
     bearer "$(field access_token)" rpc tools/call "$TOOL"
     expect "a machine without a user, mcp-machine, is served" status 200 \
         json '.result.content[0].text | fromjson | [.client_id, .scope]' '["mcp-machine","mcp:tools"]'
+    check "mcp-client --client-credentials comes as that machine" comes_as_machine
+}
+
+comes_as_machine() {
+    MCP_CLIENT_ID=mcp-machine MCP_CLIENT_SECRET=mcp-machine-secret "$BIN/mcp-client" call "$RESOURCE" whoami \
+        --client-credentials --cache-dir "$(mktemp -d "$SCRATCH/cache.XXXXXX")" >"$SCRATCH/client.out" 2>"$SCRATCH/client.err" || {
+        cat "$SCRATCH/client.out" "$SCRATCH/client.err"
+        return 1
+    }
+    is "$(said '.client_id')" '"mcp-machine"'
 }
 
 # Keycloak leaves `aud` out where nobody is named.
