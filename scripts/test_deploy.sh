@@ -60,10 +60,11 @@ provide openssl openssl || give_up 'there is no openssl (apt-get install openssl
 provide python3 python3 || give_up 'there is no python3 (apt-get install python3)'
 build auth-server step8 mcp-client gen-token
 
+# Below the ports that Linux gives to connections: many are opened here.
 free_port() {
     local port
     while :; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((20000 + RANDOM % 12000))
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
     done
     echo "$port"
@@ -96,7 +97,7 @@ write_nginx_conf() {
     sed -e "s,^user .*,user $(id -un);," -e "s,/run/nginx.pid,$folder/pid," -e "s,/var/log/nginx,$folder," \
         -e "s,/etc/ssl/mcp,$SCRATCH," -e "s,mcp\.example\.com,localhost," -e '/listen \[::\]/d' \
         -e "s,listen 443,listen 127.0.0.1:$PORT," -e "s,127.0.0.1:9001,127.0.0.1:$ISSUER_PORT," \
-        -e "s,^http {,&\n    client_body_temp_path $folder/body; proxy_temp_path $folder/proxy; fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;," \
+        -e "s,^http {,&\n$(printf '%s_temp_path F/%s; ' client_body b proxy p fastcgi f uwsgi u scgi s | sed "s,F/,$folder/,g")," \
         "$ROOT/deploy/nginx.conf" >"$folder/nginx.conf"
     sed -e "s,:9000,:$A," -e "s,:9002,:$B," "$ROOT/deploy/replicas.conf" >"$folder/replicas.conf"
     export REPLICAS=$folder/replicas.conf NGINX_COMMAND="nginx -c $folder/nginx.conf" NGINX_PID=$folder/pid
@@ -132,7 +133,7 @@ start_issuer() {
 
 # replica PORT: one of step 8. The load calls more often than a user may.
 replica() {
-    launch step8 --bind "127.0.0.1:$1" --issuer "$ORIGIN" --resource "$SERVER" --calls-per-minute 0
+    launch step8 --bind "127.0.0.1:$1" --issuer "$ISSUER" --resource "$SERVER" --calls-per-minute 0
     eval "REPLICA_$1=$PID"
     eventually settled
     eventually healthy || die "step8 did not start: $(cat "$LOG")"
@@ -210,7 +211,7 @@ login() {
         cat "$SCRATCH/whoami" "$SCRATCH/whoami.err"
         return 1
     }
-    "$JQ" -e ".sub == \"$user\" and .iss == \"$ORIGIN\" and (.aud | tostring | contains(\"$SERVER\"))" "$SCRATCH/whoami" || {
+    "$JQ" -e ".sub == \"$user\" and .iss == \"$ISSUER\" and (.aud | tostring | contains(\"$SERVER\"))" "$SCRATCH/whoami" || {
         cat "$SCRATCH/whoami"
         return 1
     }
@@ -559,16 +560,16 @@ says_nothing() {
 
 # ---- the run --------------------------------------------------------------------------------------------------------
 
-check_unit
 PORT=$(free_port)
 ISSUER_PORT=$(free_port)
 A=$(free_port)
 B=$(free_port)
 ORIGIN=https://localhost:$PORT
 SERVER=$ORIGIN/mcp
-ISSUER=$ORIGIN
 RESOURCE=$SERVER
 make_certificate
+ISSUER=$ORIGIN
+check_unit
 make_keys "$KEYS"
 tokens >"$SCRATCH/tokens"
 write_nginx_conf
