@@ -3,6 +3,7 @@
 # the requests when one of them is drained, restarted, killed, stuck or full. All of it on loopback.
 #
 #   scripts/test_deploy.sh          every claim; a line of load says how many requests were sent, and what became of them
+#   scripts/test_deploy.sh keycloak Keycloak's own cluster as the issuer: one of two nodes is killed; only when named, too
 #   scripts/test_deploy.sh image    builds what deploy/Dockerfile builds, in a clean clone: minutes, so only when named
 #
 # Needs Linux, nginx, openssl and python3. What is not there is skipped and counted; with CI=true it is installed from Debian,
@@ -42,12 +43,12 @@ only_c_libraries() {
 }
 
 case ${1-} in
-'') ;;
+'' | keycloak) ;;
 image)
     check_image
     finish
     ;;
-*) die "usage: scripts/test_deploy.sh [image]" ;;
+*) die "usage: scripts/test_deploy.sh [keycloak|image]" ;;
 esac
 
 # ---- what is needed -------------------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ load_ends() {
 
 # ---- a login, at one name -------------------------------------------------------------------------------------------
 
-# login NAME USER COMMAND..: the answer of whoami names the user, and the one host as issuer and resource.
+# login USER COMMAND..: the answer of whoami names the user (by SUB, if that is another word), the issuer and the resource.
 login() {
     local user=$1
     shift
@@ -211,7 +212,7 @@ login() {
         cat "$SCRATCH/whoami" "$SCRATCH/whoami.err"
         return 1
     }
-    "$JQ" -e ".sub == \"$user\" and .iss == \"$ISSUER\" and (.aud | tostring | contains(\"$SERVER\"))" "$SCRATCH/whoami" || {
+    "$JQ" -e ".sub == \"${SUB:-$user}\" and .iss == \"$ISSUER\" and (.aud | tostring | contains(\"$SERVER\"))" "$SCRATCH/whoami" || {
         cat "$SCRATCH/whoami"
         return 1
     }
@@ -568,6 +569,14 @@ ORIGIN=https://localhost:$PORT
 SERVER=$ORIGIN/mcp
 RESOURCE=$SERVER
 make_certificate
+if [ "${1-}" = keycloak ]; then
+    # shellcheck source-path=SCRIPTDIR source=deploy_keycloak.sh
+    . "$ROOT/scripts/deploy_keycloak.sh"
+    ISSUER=$ORIGIN/realms/mcp-realm
+    find_cluster
+    check_keycloak
+    finish
+fi
 ISSUER=$ORIGIN
 check_unit
 make_keys "$KEYS"
