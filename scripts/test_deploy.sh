@@ -13,6 +13,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 EXCEPTIONS=
+SUB=
 # Nothing is left beside load.py, which stuck.py imports.
 export PYTHONDONTWRITEBYTECODE=1
 
