@@ -359,6 +359,7 @@ check_sent_once() {
     local number statuses=
     move out "$A"
     stop "$(process "$A")"
+    : >"$SCRATCH/swallows.log"
     python3 -c '
 import socket, sys
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
