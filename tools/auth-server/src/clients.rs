@@ -23,6 +23,7 @@ use crate::machine;
 use crate::machine::Machine;
 use crate::passwords;
 use crate::redirect;
+use crate::secret;
 use crate::text;
 use crate::users::User;
 
@@ -72,6 +73,22 @@ pub(crate) enum Proof {
     Secret(SecretHash),
     /// By a JWT that one of these keys signed (`private_key_jwt`). Never none.
     Keys(Vec<ClientKey>),
+}
+
+impl Proof {
+    /// Digest of it: another secret or another key ends what was given for the old one.
+    fn credential(&self) -> Option<String> {
+        match self {
+            Self::Secret(SecretHash::Argon2(hash) | SecretHash::Sha256(hash)) => {
+                Some(secret::sha256(hash))
+            }
+            Self::Keys(keys) => {
+                let all: Vec<_> = keys.iter().map(|key| key.fingerprint.as_str()).collect();
+                Some(secret::sha256(&all.join(" ")))
+            }
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// The metadata of a client, as far as this server uses it.
@@ -309,7 +326,7 @@ impl Entry {
         let id = &self.client_id;
         let scope = self.scope.as_deref().unwrap_or_default();
         if self.is_machine() {
-            return Machine::new(id, &self.roles, scope, proof)
+            return Machine::new(id, &self.roles, scope, proof.credential())
                 .with_context(|| format!("client {id:?}"))
                 .map(Some);
         }

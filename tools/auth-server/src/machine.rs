@@ -10,11 +10,8 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 
-use crate::clients::Proof;
-use crate::clients::SecretHash;
 use crate::scopes;
 use crate::scopes::Scopes;
-use crate::secret;
 use crate::text;
 use crate::users::User;
 
@@ -31,15 +28,16 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// From the values of its entry in the clients file.
+    /// From the values of its entry in the clients file. Its `credential` is the digest of what it proves
+    /// itself with, if there is anything.
     pub(crate) fn new(
         id: &str,
         roles: &[String],
         scope: &str,
-        proof: &Proof,
+        credential: Option<String>,
     ) -> Result<Self> {
         check_name(id)?;
-        let credential = credential(proof).context(
+        let credential = credential.context(
             "client_credentials is for clients that prove themselves: give it a \
              client_secret_hash or public_keys",
         )?;
@@ -95,18 +93,4 @@ fn scopes_within(
         scopes::join(&beyond)
     );
     Ok(known)
-}
-
-/// Another secret or another key ends what was given for the old one.
-fn credential(proof: &Proof) -> Option<String> {
-    match proof {
-        Proof::Secret(SecretHash::Argon2(hash) | SecretHash::Sha256(hash)) => {
-            Some(secret::sha256(hash))
-        }
-        Proof::Keys(keys) => {
-            let all: Vec<_> = keys.iter().map(|key| key.fingerprint.as_str()).collect();
-            Some(secret::sha256(&all.join(" ")))
-        }
-        Proof::Nothing => None,
-    }
 }
