@@ -198,7 +198,7 @@ start_names() {
 }
 
 resources() {
-    local url
+    local URL=$URL PID=$PID LOG=$LOG url
     for url in localhost:9000/mcp 'http://localhost:9000/mcp#top' 'http://localhost:9000/mcp?a=b' nonsense \
         http://localhost:9000/mcp/ http://localhost:9000/; do
         refused --resource "$url"
