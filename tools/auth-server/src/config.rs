@@ -66,6 +66,7 @@ pub struct Settings {
 
     /// What this server is called there; its secret, if it has one, is MCP_UPSTREAM_CLIENT_SECRET
     #[arg(long, env = "MCP_UPSTREAM_CLIENT_ID", requires = "upstream_issuer")]
+    #[arg(allow_hyphen_values = true)]
     pub upstream_client_id: Option<String>,
 
     /// Beginning of the names of users who sign in there [default: the host of its issuer]

@@ -156,7 +156,7 @@ struct LoginArgs {
 
     /// Client id that the authorization server knows already; its secret, if it has one, is
     /// MCP_CLIENT_SECRET
-    #[arg(long, env = "MCP_CLIENT_ID")]
+    #[arg(long, env = "MCP_CLIENT_ID", allow_hyphen_values = true)]
     client_id: Option<String>,
 
     /// The secret of that client, from the environment only: others can read flags.

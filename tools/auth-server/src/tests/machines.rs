@@ -386,6 +386,9 @@ async fn the_registered_key_decides_the_algorithm() {
     let as_secret = EncodingKey::from_secret(EC.public_pem().as_bytes());
     let hs256 = jsonwebtoken::encode(&Header::default(), &claims, &as_secret).unwrap();
     let good = sign(&EC, &claims);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let other_signature = format!("{signed}.{first}{}", &signature[1..]);
     let body = good.split('.').nth(1).unwrap();
     // {"alg":"none"}
     let unsigned = format!("eyJhbGciOiJub25lIn0.{body}.");
@@ -402,7 +405,7 @@ async fn the_registered_key_decides_the_algorithm() {
         ("a key of another kind", sign(&RSA, &claims)),
         ("an access token's typ", typed),
         ("an unknown crit", critical),
-        ("another signature", format!("{}A", &good[..good.len() - 1])),
+        ("another signature", other_signature),
     ] {
         let answer = ask(&server, &text).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{what}");

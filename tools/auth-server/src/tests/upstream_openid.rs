@@ -507,3 +507,9 @@ async fn where_nobody_has_a_password_there_is_no_form_for_one() {
     let request = Request::get("/oauth/upstream/callback").body(Body::empty()).unwrap();
     browser.send(&server, request).await.assert_page(403);
 }
+
+/// Random ids do, those that this server gives among them.
+#[tokio::test]
+async fn a_client_id_at_the_provider_may_begin_with_a_hyphen() {
+    client_of("http://127.0.0.1:1", "-abc", &[]);
+}
