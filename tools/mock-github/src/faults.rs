@@ -21,7 +21,6 @@ use serde_json::json;
 use tokio::time::interval;
 
 use crate::MockGitHub;
-use crate::world;
 
 /// Something that a provider does and should not, or that a client should not rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +178,7 @@ fn broken(fault: Fault) -> Response {
 }
 
 fn rate_limited() -> Response {
-    let reset = (world::now() + 90).to_string();
+    let reset = (jiff::Timestamp::now().as_second() + 90).to_string();
     let headers = [
         ("x-ratelimit-limit", "5000".to_owned()),
         ("x-ratelimit-remaining", "0".to_owned()),

@@ -123,7 +123,9 @@ pub(crate) const GITHUB: &str = "github";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::upstream::settings::ClientSecret;
+    use crate::upstream::settings::check_name;
+    use crate::upstream::settings::endpoint;
 
     #[test]
     fn secrets_go_to_https_or_stay_on_this_machine() {
