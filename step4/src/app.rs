@@ -36,13 +36,10 @@ pub(crate) fn app(server: Server) -> Router {
         .route("/health", get(health))
         .route(
             "/mcp",
-            post(transport::receive)
-                .fallback(transport::method_not_allowed)
-                .layer(from_fn_with_state(
-                    server.config.clone(),
-                    headers::check_host,
-                ))
-                .layer(from_fn(headers::check_origin)),
+            post(transport::receive).fallback(transport::method_not_allowed).layer((
+                from_fn(headers::check_origin),
+                from_fn_with_state(server.config.clone(), headers::check_host),
+            )),
         )
         .fallback(error::not_found)
         .layer((

@@ -7,12 +7,15 @@
 //! Spec: MCP 2026-07-28, basic/transports/streamable-http, "Security Warning" and "Request Headers".
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
@@ -58,23 +61,32 @@ pub(crate) async fn check_host(
     next: Next,
 ) -> Result<Response, Error> {
     let host = value(request.headers(), "Host").unwrap_or_default();
-    // A user before the name or a path behind it is no part of a host (RFC 9110, section 7.2).
-    let is_plain = !host.contains(['@', '/', '\\', '?', '#']);
-    let url = Url::parse(&format!("http://{host}"));
-    if !is_plain || !url.is_ok_and(|url| is_own(&url, &config.resource())) {
+    if !is_own(&host, &config.resource()) {
         let rule = "unknown Host; to serve it, set --resource (MCP_RESOURCE) to its URL";
         return Err(Error::http(StatusCode::FORBIDDEN, rule));
     }
     Ok(next.run(request).await)
 }
 
-/// Whether the host of a URL is this machine or that of the resource.
+/// Whether a `Host` names this machine, or the host of the resource, with a port or without.
 fn is_own(
-    url: &Url,
+    host: &str,
     resource: &str,
 ) -> bool {
-    url.host().is_some_and(|host| is_loopback(&host))
-        || Url::parse(resource).is_ok_and(|own| own.host() == url.host())
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let port = authority.port().map(|port| format!(":{port}"));
+    // A user before the name is a part of URLs, not of a host (RFC 9110, section 7.2).
+    if host.strip_prefix(name) != Some(port.as_deref().unwrap_or_default()) {
+        return false;
+    }
+    let own = resource.parse::<Uri>();
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback())
+        || own.is_ok_and(|own| own.host().is_some_and(|own| own.eq_ignore_ascii_case(name)))
 }
 
 /// Requires a header to be there and to say the same as the body.

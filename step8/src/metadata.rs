@@ -82,4 +82,5 @@ pub(crate) fn cors_layer() -> cors::CorsLayer {
         .allow_headers(cors::AllowHeaders::mirror_request())
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(Duration::from_secs(3600))
+        .vary([header::ORIGIN])
 }

@@ -19,13 +19,8 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("more than none");
 
 /// Values of type `T` by the token that vouches for them.
 pub(crate) struct Verified<T> {
-    entries: Mutex<LruCache<String, Entry<T>>>,
-}
-
-struct Entry<T> {
-    value: T,
-    /// In seconds since 1970.
-    ends: f64,
+    /// Each with when it ends, in seconds since 1970.
+    entries: Mutex<LruCache<String, (T, f64)>>,
 }
 
 impl<T: Clone> Verified<T> {
@@ -42,9 +37,9 @@ impl<T: Clone> Verified<T> {
         now: Timestamp,
     ) -> Option<T> {
         let mut entries = self.entries.lock().expect("no holder panics");
-        let entry = entries.get(token)?;
-        let is_valid = (now.as_second() as f64) < entry.ends;
-        is_valid.then(|| entry.value.clone())
+        let (value, ends) = entries.get(token)?;
+        let is_valid = (now.as_second() as f64) < *ends;
+        is_valid.then(|| value.clone())
     }
 
     /// Remembers what a token vouches for until it `ends`, in seconds since 1970.
@@ -54,11 +49,7 @@ impl<T: Clone> Verified<T> {
         ends: f64,
         value: T,
     ) {
-        let entry = Entry {
-            value,
-            ends,
-        };
         let mut entries = self.entries.lock().expect("no holder panics");
-        entries.put(token.to_owned(), entry);
+        entries.put(token.to_owned(), (value, ends));
     }
 }

@@ -72,15 +72,12 @@ fn resource(
         .route(metadata::RESOURCE_WITH_PATH, get(metadata::resource))
         .route(
             "/mcp",
-            post(transport::receive)
-                .fallback(transport::method_not_allowed)
-                .layer(from_fn_with_state(github, github::provide))
-                .layer(from_fn_with_state(server.auth.clone(), auth::authenticate))
-                .layer(from_fn_with_state(
-                    server.config.clone(),
-                    headers::check_host,
-                ))
-                .layer(from_fn(headers::check_origin)),
+            post(transport::receive).fallback(transport::method_not_allowed).layer((
+                from_fn(headers::check_origin),
+                from_fn_with_state(server.config.clone(), headers::check_host),
+                from_fn_with_state(server.auth.clone(), auth::authenticate),
+                from_fn_with_state(github, github::provide),
+            )),
         )
         .layer((
             metadata::cors_layer(),

@@ -72,10 +72,12 @@ fn mcp(server: &Server) -> MethodRouter<Server> {
     post_service(sdk(server))
         // Only for POST: every other method is answered 405, to whoever has a token.
         .route_layer(from_fn_with_state(state.clone(), guard::check))
-        .layer(from_fn_with_state(state.clone(), auth::authenticate))
-        .layer(from_fn_with_state(state, headers::check_host))
-        // The SDK leaves `Origin` unchecked unless it is told which ones are allowed.
-        .layer(from_fn(headers::check_origin))
+        .layer((
+            // The SDK leaves `Origin` unchecked unless it is told which ones are allowed.
+            from_fn(headers::check_origin),
+            from_fn_with_state(state.clone(), headers::check_host),
+            from_fn_with_state(state, auth::authenticate),
+        ))
 }
 
 /// The server of the SDK. Without sessions: each request is answered for the user of its own token.

@@ -45,14 +45,11 @@ pub(crate) fn app(server: Server) -> Router {
         .route(metadata::SERVER, get(metadata::authorization_server))
         .route(
             "/mcp",
-            post(transport::receive)
-                .fallback(transport::method_not_allowed)
-                .layer(from_fn_with_state(server.auth.clone(), auth::authenticate))
-                .layer(from_fn_with_state(
-                    server.config.clone(),
-                    headers::check_host,
-                ))
-                .layer(from_fn(headers::check_origin)),
+            post(transport::receive).fallback(transport::method_not_allowed).layer((
+                from_fn(headers::check_origin),
+                from_fn_with_state(server.config.clone(), headers::check_host),
+                from_fn_with_state(server.auth.clone(), auth::authenticate),
+            )),
         )
         .fallback(error::not_found)
         .layer((
