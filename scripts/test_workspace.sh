@@ -73,8 +73,93 @@ shells() {
     fi
 }
 
+# ---- scripts/carry.sh, in a small repository of its own ----------------------------------------------------------
+
+carrying() {
+    local place=$SCRATCH/carry arguments
+    make_steps "$place"
+    cd "$place" || exit 1
+    sed -i.before 's/^line 2$/line two/' step4/src/a.rs
+    carry step4/src/a.rs
+    check "carry.sh: where it fits, status 0" is "$EXIT" 0
+    check "carry.sh: an unchanged file stays the same" cmp step4/src/a.rs step5/src/a.rs
+    check "carry.sh: a file that has grown gets the change" is "$(sed -n '2p;$p' step6/src/a.rs | tr '\n' ' ')" 'line two grown '
+    check "carry.sh: examples/whoami gets it" is "$(sed -n '2p;$p' examples/whoami/src/a.rs | tr '\n' ' ')" 'line two grown '
+    check "carry.sh: earlier steps do not" grep -qx 'line 2' step3/src/a.rs
+    check "carry.sh: it says that an earlier step has the same lines" grep -q 'note: step3/src/a.rs' carry.log
+    cp step6/src/a.rs once
+    carry step4/src/a.rs
+    check "carry.sh: twice is once" cmp once step6/src/a.rs
+    git_here commit -q -a -m change
+    carry step4/src/a.rs
+    check "carry.sh: what is committed was not changed" grep -q 'nothing was changed' carry.log
+    git_here checkout -q HEAD~1 -- step5
+    carry --since HEAD~1 step4/src/a.rs
+    check "carry.sh: --since carries what was committed" cmp step4/src/a.rs step5/src/a.rs
+
+    sed -i.before 's/^grown$/shrunk/' step8/src/a.rs
+    echo 'after all' >>step6/src/a.rs
+    cp step8/src/a.rs before
+    carry step6/src/a.rs
+    check "carry.sh: where it does not fit, status 1" is "$EXIT" 1
+    check "carry.sh: it names the file and the line" says_where
+    check "carry.sh: it leaves that file alone" cmp before step8/src/a.rs
+    check "carry.sh: the others have it" grep -qx 'after all' step7/src/a.rs
+
+    mkdir step5/src/new && echo new >step5/src/new/b.rs
+    carry step5/src/new/b.rs
+    check "carry.sh: a new file comes along" cmp step5/src/new/b.rs step8/src/new/b.rs
+    rm step1/src/c.rs
+    carry step1/src/c.rs
+    check "carry.sh: a file that is gone goes, where it is the same" is "$(echo step*/src/c.rs)" step8/src/c.rs
+    check "carry.sh: and is kept where it has grown, with status 1" is "$EXIT" 1
+    sed -i.before 's/^line 5$/line five/' step2/src/a.rs
+    carry --dry-run step2/src/a.rs
+    check "carry.sh: --dry-run writes nothing" grep -qx 'line 5' step3/src/a.rs
+    for arguments in 'README.md' 'step9/src/a.rs' 'step4/src/none.rs' '' '--since nowhere step4/src/a.rs'; do
+        # shellcheck disable=SC2086 # words, on purpose
+        carry $arguments
+        check "carry.sh [$arguments] -> status 2" is "$EXIT" 2
+    done
+    cd "$ROOT" || exit 1
+}
+
+# Eight steps and the example: a.rs grows in step 6, c.rs in step 8.
+make_steps() {
+    local house
+    mkdir -p "$1/scripts" && cp "$ROOT/scripts/carry.sh" "$ROOT/scripts/toolchain.sh" "$1/scripts/"
+    for house in step1 step2 step3 step4 step5 step6 step7 step8 examples/whoami; do
+        mkdir -p "$1/$house/src"
+        printf 'line %s\n' 1 2 3 4 5 6 7 8 9 >"$1/$house/src/a.rs"
+        case $house in step[678] | examples/*) echo grown >>"$1/$house/src/a.rs" ;; esac
+        case $house in examples/*) ;; *) echo "c" >"$1/$house/src/c.rs" ;; esac
+    done
+    echo grown >>"$1/step8/src/c.rs"
+    rm -rf "$1/examples/whoami/src/c.rs"
+    (cd "$1" && git_here init -q . && git_here add -A && git_here commit -q -m begin) >"$SCRATCH/git.log" 2>&1 ||
+        die "git: $(cat "$SCRATCH/git.log")"
+}
+
+git_here() {
+    GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -c user.name=checks -c user.email=checks@localhost "$@"
+}
+
+# carry ARGUMENT..: EXIT is its status, carry.log what it said.
+carry() {
+    scripts/carry.sh "$@" >carry.log 2>&1
+    EXIT=$?
+}
+
+says_where() {
+    if ! grep -q 'CANNOT *step8/src/a.rs' carry.log || ! grep -q 'line 10:' carry.log; then
+        cat carry.log
+        return 1
+    fi
+}
+
 members
 steps
+carrying
 if git rev-parse --git-dir >/dev/null 2>&1; then
     secrets
 fi
