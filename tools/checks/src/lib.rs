@@ -17,6 +17,8 @@ mod features;
 #[cfg(test)]
 mod graph;
 #[cfg(test)]
+mod manifests;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod metadata;
