@@ -10,7 +10,7 @@
 # a copy of the workspace in target/sabotage, never to your files. To try one out by hand:
 #   git apply scripts/sabotage/step6-audience-unchecked.patch; scripts/test_step6.sh; git checkout step6
 #
-# A new one: change a step, `git diff step6 >scripts/sabotage/step6-NAME.patch`, undo, write the three lines on top.
+# A new one: change a step, `git diff step6 >scripts/sabotage/step6-NAME.patch`, undo, write its head as CONTRIBUTING.md shows.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

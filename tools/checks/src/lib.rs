@@ -25,8 +25,12 @@ mod metadata;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod sabotage;
+#[cfg(test)]
 mod sdk;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod threats;
 #[cfg(test)]
 mod workspace;
