@@ -63,6 +63,10 @@ build auth-server
 build gen-token
 auth_server
 
+echo "# what it is"
+check "the start says that it is one process on one file, and what to run in production" \
+    grep -q 'INFO .*one process on one SQLite file: never run a second one .*production.*docs/production.md' "$LOG"
+
 echo "# metadata and keys"
 get /.well-known/oauth-authorization-server
 expect "RFC 8414 metadata names the issuer and S256" status 200 header Content-Type application/json \

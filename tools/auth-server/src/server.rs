@@ -211,6 +211,10 @@ fn announce(
             config.settings.upstream_role
         );
     }
+    tracing::info!(
+        "this is one process on one SQLite file: never run a second one on it, and for production run an issuer that is \
+         made for it (docs/production.md)"
+    );
     warn_of_loose_settings(config);
     tracing::info!("try next: cargo run -p step8 -- --issuer {issuer}");
     tracing::info!(
