@@ -4,6 +4,7 @@
 #
 #   scripts/test_deploy.sh          every claim; a line of load says how many requests were sent, and what became of them
 #   scripts/test_deploy.sh keycloak Keycloak's own cluster as the issuer: one of two nodes is killed; only when named, too
+#   scripts/test_deploy.sh prometheus  the real Prometheus reads the figures of examples/rmcp-server; only when named, too
 #   scripts/test_deploy.sh image    builds what deploy/Dockerfile builds, in a clean clone: minutes, so only when named
 #
 # Needs Linux, nginx, openssl and python3. What is not there is skipped and counted; with CI=true it is installed from Debian,
@@ -22,25 +23,48 @@ give_up() {
     finish
 }
 
+# Below the ports that Linux gives to connections: many are opened here.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+says_nothing() {
+    local said
+    if ! said=$("$@" 2>&1) || [ -n "$said" ]; then
+        echo "$said"
+        return 1
+    fi
+}
+
 # ---- what deploy/Dockerfile does ------------------------------------------------------------------------------------
 
-# Every RUN line of it, in a clone, one after the other; then what its last stage takes along.
+# Every RUN line of it, one after the other, where nothing lies but what a clone has and Dockerfile.dockerignore lets through;
+# then what its last stage takes along.
 check_image() {
-    local clone=$SCRATCH/clone line
+    local clone=$SCRATCH/clone context=$SCRATCH/context built=$TARGET/image line
     git clone --quiet "$ROOT" "$clone" || die "git clone failed"
-    cd "$clone" || exit 1
+    mkdir "$context"
     while IFS= read -r line; do
-        check "a clean clone: $line" env CARGO_TARGET_DIR="$TARGET/image" sh -c "$line"
-    done < <(sed -n 's/^RUN //p' deploy/Dockerfile)
-    check "the program that it copies is there and runs" "$TARGET/image/release/step8" --version
-    check "it needs nothing but the C library and libgcc" only_c_libraries "$TARGET/image/release/step8"
+        check "the context has $line" cp -R "$clone/$line" "$context/"
+    done < <(sed -n 's/^!\(.*\)$/\1/p' "$clone/deploy/Dockerfile.dockerignore")
+    cd "$context" || exit 1
     while IFS= read -r line; do
-        check "the context has $line" test -e "$line"
-    done < <(sed -n 's/^!\(.*\)$/\1/p' deploy/Dockerfile.dockerignore)
+        check "with the context alone: $line" env CARGO_TARGET_DIR="$built" sh -c "$line"
+    done < <(sed -n 's/^RUN //p' "$clone/deploy/Dockerfile")
+    while IFS= read -r line; do
+        check "the program that it copies is there and runs: $line" "$built/$line" --version
+        check "it needs nothing but the C library and libgcc" only_c_libraries "$built/$line"
+    done < <(sed -n 's,^COPY --from=build /src/target/\([^ ]*\) .*,\1,p' "$clone/deploy/Dockerfile")
 }
 
 only_c_libraries() {
-    ! ldd "$1" | grep -Ev 'linux-vdso|ld-linux|libc\.so|libm\.so|libgcc_s\.so'
+    local libraries
+    libraries=$(ldd "$1") && ! grep -Ev 'linux-vdso|ld-linux|libc\.so|libm\.so|libgcc_s\.so' <<<"$libraries"
 }
 
 case ${1-} in
@@ -49,7 +73,15 @@ image)
     check_image
     finish
     ;;
-*) die "usage: scripts/test_deploy.sh [keycloak|image]" ;;
+prometheus)
+    # shellcheck source-path=SCRIPTDIR source=deploy_prometheus.sh
+    . "$ROOT/scripts/deploy_prometheus.sh"
+    provide_prometheus || give_up 'there is no Prometheus with promtool (apt-get install prometheus)'
+    build rmcp-server gen-token
+    check_prometheus
+    finish
+    ;;
+*) die "usage: scripts/test_deploy.sh [keycloak|prometheus|image]" ;;
 esac
 
 # ---- what is needed -------------------------------------------------------------------------------------------------
@@ -61,16 +93,6 @@ provide nginx nginx || give_up 'there is no nginx (apt-get install nginx)'
 provide openssl openssl || give_up 'there is no openssl (apt-get install openssl)'
 provide python3 python3 || give_up 'there is no python3 (apt-get install python3)'
 build auth-server step8 mcp-client gen-token
-
-# Below the ports that Linux gives to connections: many are opened here.
-free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 12000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    echo "$port"
-}
 
 # ---- certificate ----------------------------------------------------------------------------------------------------
 
@@ -92,13 +114,15 @@ make_certificate() {
 
 # ---- nginx ----------------------------------------------------------------------------------------------------------
 
-# deploy/nginx.conf with other ports, files, and the user who runs this; nothing else is changed.
+# deploy/nginx.conf with other ports, files, and the user who runs this. Of an answer the kernel holds no more than 16 KiB
+# (and not megabytes, as it does on loopback), so that a slow reader is nginx's to bear. Nothing else is changed.
 write_nginx_conf() {
     local folder=$SCRATCH/nginx
     mkdir -p "$folder"
     sed -e "s,^user .*,user $(id -un);," -e "s,/run/nginx.pid,$folder/pid," -e "s,/var/log/nginx,$folder," \
         -e "s,/etc/ssl/mcp,$SCRATCH," -e "s,mcp\.example\.com,localhost," -e '/listen \[::\]/d' \
         -e "s,listen 443,listen 127.0.0.1:$PORT," -e "s,127.0.0.1:9001,127.0.0.1:$ISSUER_PORT," \
+        -e 's/ ssl default_server;/ ssl default_server sndbuf=16k;/' \
         -e "s,^http {,&\n$(printf '%s_temp_path F/%s; ' client_body b proxy p fastcgi f uwsgi u scgi s | sed "s,F/,$folder/,g")," \
         "$ROOT/deploy/nginx.conf" >"$folder/nginx.conf"
     sed -e "s,:9000,:$A," -e "s,:9002,:$B," "$ROOT/deploy/replicas.conf" >"$folder/replicas.conf"
@@ -551,14 +575,6 @@ check_unit() {
     check "systemd-analyze verify has nothing to say of the unit" says_nothing systemd-analyze verify "$unit"
     check "systemd-analyze security: exposure of 1.5 at most, of 10" \
         systemd-analyze security --offline=true --threshold=15 "$unit"
-}
-
-says_nothing() {
-    local said
-    if ! said=$("$@" 2>&1) || [ -n "$said" ]; then
-        echo "$said"
-        return 1
-    fi
 }
 
 # ---- the run --------------------------------------------------------------------------------------------------------
