@@ -21,14 +21,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::API;
-use crate::MockGitHub;
 use crate::faults::Fault;
+use crate::github::MockGitHub;
 use crate::token;
 use crate::world;
 use crate::world::App;
 use crate::world::Token;
 use crate::world::World;
+
+/// What its paths of the API begin with, as at a GitHub of one's own.
+pub const API: &str = "/api/v3";
 
 /// Members that only the user's own token with `read:user` shows.
 const PRIVATE: &[&str] = &[

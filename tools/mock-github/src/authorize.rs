@@ -18,8 +18,8 @@ use axum::routing::post;
 use url::Host;
 use url::Url;
 
-use crate::MockGitHub;
 use crate::faults::Fault;
+use crate::github::MockGitHub;
 use crate::pages;
 use crate::world;
 use crate::world::App;

@@ -15,7 +15,7 @@ use axum::routing::get;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::MockGitHub;
+use crate::github::MockGitHub;
 use crate::world;
 
 pub(crate) fn router() -> Router<MockGitHub> {

@@ -18,8 +18,8 @@ use serde_json::Value;
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::MockGitHub;
 use crate::faults::Fault;
+use crate::github::MockGitHub;
 use crate::world;
 use crate::world::OTHER_APP;
 use crate::world::Token;
