@@ -13,6 +13,8 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod graph;
@@ -20,6 +22,8 @@ mod graph;
 mod messages;
 #[cfg(test)]
 mod metadata;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
