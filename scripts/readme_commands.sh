@@ -91,7 +91,8 @@ commands() {
         case $text in
         *\\) whole=$whole$'\n' ;;
         *)
-            if bash -n <<<"$whole" 2>/dev/null; then
+            # Of a here-document without its end it only warns.
+            if [ -z "$(bash -n <<<"$whole" 2>&1)" ]; then
                 as_command "$first" "$whole"
                 whole=
             else
@@ -207,8 +208,9 @@ END
     SHELL_PID=$!
     CHILDREN="$CHILDREN $SHELL_PID"
     exec 7>"$SESSION/commands"
-    SERVER=
-    ISSUER=
+    # The servers that run, one of each kind; read by name.
+    # shellcheck disable=SC2034
+    SERVER='' ISSUER=''
 }
 
 close_session() {
