@@ -183,7 +183,7 @@ fn every_word_of_the_glossary_says_where_it_is_and_who_defines_it() {
     assert!(!entries.is_empty());
     for entry in entries {
         let word = entry.lines().next().unwrap();
-        for part in ["\nCode: ", " Source: "] {
+        for part in ["\nCode:", "Source:"] {
             assert!(
                 entry.contains(part),
                 "{GLOSSARY}: {word} lacks its {}",
