@@ -14,8 +14,6 @@ use pulldown_cmark::Parser;
 use pulldown_cmark::Tag;
 use pulldown_cmark::TagEnd;
 
-use crate::server::name;
-
 /// Folders without pages of ours: what is built, made or tried there.
 const OTHERS: [&str; 8] = [
     ".data",
@@ -28,9 +26,7 @@ const OTHERS: [&str; 8] = [
     "target",
 ];
 
-/// Most lines of a README, and the line by which there is something to see.
-const MOST_IN_A_STEP: usize = 140;
-const FIRST_COMMAND: usize = 15;
+/// Most lines of the first page, and the line by which it shows the parties.
 const MOST_IN_THE_ROOT: usize = 170;
 const FIRST_PICTURE: usize = 25;
 
@@ -200,22 +196,6 @@ fn first_line(
 ) -> usize {
     let line = text.lines().position(|line| line.starts_with(beginning));
     line.map_or(usize::MAX, |line| line + 1)
-}
-
-#[test]
-fn a_step_can_be_read_in_one_go_and_begins_with_a_command() {
-    for step in 1..=8 {
-        let path = root().join(name(step)).join("README.md");
-        let text = read(&path);
-        let lines = text.lines().count();
-        assert!(lines <= MOST_IN_A_STEP, "{}: {lines} lines", path.display());
-        let command = first_line(&text, "```console");
-        assert!(
-            command < FIRST_COMMAND,
-            "{}: no command by line 15",
-            path.display()
-        );
-    }
 }
 
 #[test]

@@ -40,8 +40,8 @@ const TOLD: [&str; 18] = [
     "refresh_token",
 ];
 
-/// A longer line is cut, in characters.
-const LONGEST: usize = 110;
+/// A longer line is broken, in columns.
+const LONGEST: usize = 64;
 
 /// The whole diagram, without a fence.
 pub(super) fn draw(events: &[Event]) -> String {
@@ -326,8 +326,10 @@ fn text<'headers>(
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// Lines of text on one arrow, the long ones broken.
 fn labels(lines: &[String]) -> String {
-    let labels: Vec<_> = lines.iter().map(|line| label(line)).collect();
+    let broken = lines.iter().flat_map(|line| textwrap::wrap(line, LONGEST));
+    let labels: Vec<_> = broken.map(|line| label(&line)).collect();
     labels.join("<br/>")
 }
 
@@ -335,10 +337,7 @@ fn labels(lines: &[String]) -> String {
 /// it, `#59;`.
 fn label(text: &str) -> String {
     let mut out = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == LONGEST {
-            return out + "..";
-        }
+    for c in text.chars() {
         if ";#<>{}%\"\\".contains(c) {
             out.push_str(&format!("#{};", u32::from(c)));
         } else {
