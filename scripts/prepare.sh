@@ -4,7 +4,7 @@
 #   scripts/prepare.sh           tools, crates, every program, every test, and a login that is tried
 #   scripts/prepare.sh --check   the same without network, as it will be in the room: what is missing is named
 #
-# It takes five to fifteen minutes the first time, and half a minute when everything is there. Afterwards all programs, tests
+# It takes ten to twenty minutes the first time, and half a minute when everything is there. Afterwards all programs, tests
 # and scripts of the steps run with `export CARGO_NET_OFFLINE=true`.
 set -eu
 
@@ -38,7 +38,10 @@ say "3 of 4: every program and every test"
 cargo build --locked --workspace --bins
 cargo test --locked --workspace --no-run --quiet
 say "4 of 4: one login, from the first refusal to the tool"
-scripts/demo.sh >/dev/null
+scripts/demo.sh >"$TARGET/prepare.log" 2>&1 || {
+    cat "$TARGET/prepare.log"
+    exit 1
+}
 echo "alice logged in, admin stepped up, bob was refused."
 say "Everything is here"
 echo "In the room: export CARGO_NET_OFFLINE=true, then cargo run -p step1"
