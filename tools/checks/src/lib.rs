@@ -13,6 +13,8 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod graph;
@@ -22,6 +24,8 @@ mod manifests;
 mod messages;
 #[cfg(test)]
 mod metadata;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
