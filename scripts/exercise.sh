@@ -452,7 +452,8 @@ show_failure() {
         cat "$SCRATCH/claims"
         return
     fi
-    awk '/^not ok / { shown = 1; print; next } /^(ok|#) |^[0-9]+ passed/ { shown = 0 } shown' "$SCRATCH/claims" |
+    grep -m 1 '^not ok ' "$SCRATCH/claims"
+    awk '/^not ok / { shown = 1; next } /^(ok|#) |^[0-9]+ passed/ { shown = 0 } shown' "$SCRATCH/claims" |
         sed 's/eyJ[A-Za-z0-9_.-]*/TOKEN/g' | cut -c 1-600 | fold -s -w 79
     echo
     [ "$from" = "$NAME" ] || echo "This held before you began: it is a claim of step $from (scripts/checks/step$from.sh)."

@@ -36,15 +36,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let listener = TcpListener::bind(config.bind).await?;
     let address = listener.local_addr()?;
-    info!("{} is listening on http://{address}", env!("CARGO_PKG_NAME"));
+    info!(
+        "{} is listening on http://{address}",
+        env!("CARGO_PKG_NAME")
+    );
     axum::serve(listener, app()).with_graceful_shutdown(stop_signal()).await?;
     Ok(())
 }
 
 fn app() -> Router {
-    Router::new()
-        .route("/health", get(health))
-        .route_service("/mcp", sdk())
+    Router::new().route("/health", get(health)).route_service("/mcp", sdk())
 }
 
 async fn health() -> Json<Value> {
