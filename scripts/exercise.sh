@@ -19,6 +19,8 @@ set -u
 
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
+# shellcheck source-path=SCRIPTDIR source=exercises/workspace.sh
+. "$ROOT/scripts/exercises/workspace.sh"
 
 ALL='2 3 4 5 6 7 8 tool rmcp issuer'
 TEXTS=$ROOT/scripts/exercises
@@ -196,15 +198,12 @@ tell() {
 
 # ---- making an exercise -----------------------------------------------------------------------------------------
 
-# The workspace around the server: the root's tables, and the root's choice of versions.
+# The workspace around the server.
 write_workspace() {
-    local members="\"${SERVER##*/}\""
-    [ "$1" != issuer ] || members="$members, \"company\""
-    {
-        echo "# Written by scripts/exercise.sh: the tables of the workspace above. What you change is in ${SERVER##*/}/."
-        printf '[workspace]\nresolver = "3"\nmembers = [%s]\n\n' "$members"
-        awk '/^\[/ { own = ($0 == "[workspace]") } !own' "$ROOT/Cargo.toml" | sed 's,path = ",path = "../,'
-    } >"$EXERCISE/Cargo.toml"
+    set -- "$1" "${SERVER##*/}"
+    [ "$1" != issuer ] || set -- "$@" company
+    shift
+    workspace_manifest .. "$@" >"$EXERCISE/Cargo.toml"
 }
 
 # The root's lock file names every version that a step may need, also those of a dependency that is still to be added.
@@ -352,13 +351,13 @@ begin_on_top() {
 
 # ---- checking ---------------------------------------------------------------------------------------------------
 
-# Builds the reader's program; on failure shows what the compiler says, and nothing else. What is compiled of other
-# people's crates is shared with the root's target folder; the finished program has a folder of its own there.
+# Builds the reader's program; on failure shows what the compiler says, and nothing else.
 build() {
     write_lock "$1"
-    apart env CARGO_BUILD_BUILD_DIR="$TARGET" CARGO_TERM_COLOR="$([ -t 1 ] && echo always || echo never)" \
-        cargo build --quiet --manifest-path "$EXERCISE/Cargo.toml" --target-dir "$TARGET/${EXERCISE##*/}" \
-        --workspace --bins --message-format=json-render-diagnostics >"$SCRATCH/built" 2>"$SCRATCH/compiler" || {
+    export CARGO_TERM_COLOR=never
+    [ ! -t 1 ] || CARGO_TERM_COLOR=always
+    apart build_beside "$EXERCISE" --message-format=json-render-diagnostics \
+        >"$SCRATCH/built" 2>"$SCRATCH/compiler" || {
         cat "$SCRATCH/compiler" >&2
         exit 1
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the exercises as a reader meets them: a start that fails at a named claim, a solution that passes, another one that
-# passes, too, work that is never lost; and the break-in lab. It works in a folder of its own, exercise.test/.
+# passes, too, and work that is never lost. It works in a folder of its own, exercise.test/.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
