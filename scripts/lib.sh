@@ -27,6 +27,8 @@
 set -u
 # One language for sorting, messages and character classes, wherever this runs.
 export LC_ALL=C
+# The name that a server must give itself; empty: that of its step.
+SERVICE=${CHECKS_SERVICE-}
 # What the user's shell happens to set must not decide what is tested.
 unset MCP_BIND MCP_PUBLIC_KEY MCP_ISSUER MCP_RESOURCE MCP_CALLS_PER_MINUTE MCP_ACCEPT_UNTYPED MCP_ROLES_CLAIM RUST_LOG
 unset MCP_METRICS_BIND "${!MCP_UPSTREAM_@}"
@@ -365,6 +367,7 @@ expect() {
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
         printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY" | tr -d '\000\r')")"
+        first_failure
     fi
 }
 
@@ -378,6 +381,7 @@ check() {
         fail "$claim"
         printf '    command:  %s\n' "$(shorten "$(printf '%q ' "$@")")"
         printf '    answer:   %s\n' "$(shorten "$output")"
+        first_failure
     fi
 }
 
@@ -396,6 +400,11 @@ fail() {
 # Whoever is after one claim only need not wait for the others.
 enough() {
     [ "$1" != "${CHECKS_UNTIL-}" ] || finish
+}
+
+# Whoever mends one thing at a time need not wait for what else is wrong.
+first_failure() {
+    [ -z "${CHECKS_FIRST-}" ] || finish
 }
 
 # differs, is ACTUAL EXPECTED: for `check`.
@@ -627,6 +636,7 @@ run_checks() {
     [1-8]) [ "$STEP" -ge "$last" ] || die "step $STEP cannot pass the checks of step $last: name $last or a later one." ;;
     *) die "which step? A number from $last to 8, not '$STEP'." ;;
     esac
+    SERVICE=${SERVICE:-step$STEP}
     load_exceptions "$last"
     build "step$STEP"
     [ "$STEP" -lt 5 ] || build gen-token

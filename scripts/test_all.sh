@@ -38,7 +38,7 @@ SKIPPED=0
 
 # ---- the parts --------------------------------------------------------------------------------------------------
 
-PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server github-profile whoami readme sabotage'
+PARTS='fmt clippy build test library workspace step1 step2 step3 step4 step5 step6 step7 step8 auth-server rmcp-server github-profile whoami exercise attack readme sabotage'
 
 run_fmt() {
     cargo fmt --version || missing rustfmt || return
@@ -100,6 +100,14 @@ run_rmcp_server() {
 
 run_whoami() {
     scripts/test_whoami.sh
+}
+
+run_exercise() {
+    scripts/test_exercise.sh
+}
+
+run_attack() {
+    scripts/test_attack.sh
 }
 
 run_github_profile() {

@@ -2,13 +2,13 @@
 # Step 1: a server runs, logs and stops cleanly.
 
 checks_of_step1() {
-    check "the log says where the server listens" grep -qF "step$STEP is listening on $URL" "$LOG"
+    check "the log says where the server listens" grep -qF "$SERVICE is listening on $URL" "$LOG"
     get /health
     expect "GET /health -> 200 healthy, and which service" \
         status 200 \
         header Content-Type application/json \
         json .status healthy \
-        json .service "step$STEP" \
+        json .service "$SERVICE" \
         where '.version | type == "string" and length > 0'
     get /health -I
     expect "HEAD /health -> 200" status 200 header Content-Type application/json

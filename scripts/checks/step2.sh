@@ -29,7 +29,7 @@ handshake_era() {
             json .jsonrpc '"2.0"' \
             json .id 1 \
             json .result.protocolVersion "$version" \
-            json .result.serverInfo.name "step$STEP" \
+            json .result.serverInfo.name "$SERVICE" \
             json '.result.capabilities | type' object \
             json '.result | has("resultType")' false
     done
@@ -72,7 +72,7 @@ modern_era() {
         json '.result.capabilities | type' object \
         json .result.resultType complete
     expect "server/discover -> the server's name in _meta" \
-        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "step$STEP" \
+        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "$SERVICE" \
         where '.result._meta["io.modelcontextprotocol/serverInfo"].version | length > 0'
     expect "server/discover -> how long to keep it, and for whom" \
         where '.result.ttlMs | type == "number" and . >= 0' \

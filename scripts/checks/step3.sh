@@ -38,7 +38,7 @@ checks_of_step3() {
             json .result.resultType complete \
             where '.result.ttlMs | type == "number" and . >= 0' \
             where '.result.cacheScope == "public" or .result.cacheScope == "private"' \
-            json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "step$STEP"
+            json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "$SERVICE"
         rpc "$kind/list" '{}'
         expect "$kind/list with empty params -> the list" status 200 where ".result.$kind | length > 1"
         rpc "$kind/list" '{"cursor":"page-2"}'

@@ -134,7 +134,7 @@ names_in_headers() {
         status 200 \
         json .result.resultType complete \
         json .result.structuredContent.text hi \
-        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "step$STEP"
+        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "$SERVICE"
     modern tools/call "$call" -H 'Mcp-Name: =?base64?ZWNobw==?='
     expect "Mcp-Name in the Base64 form is the same name" status 200 json .result.structuredContent.text hi
     modern tools/call "$call"

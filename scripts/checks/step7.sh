@@ -85,7 +85,7 @@ answers_lead_there() {
     expect "server/discover names it, too, beside the server's name" \
         status 200 \
         json ".result.$place" "${RESOURCE%/mcp}$WELL_KNOWN/mcp" \
-        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "step$STEP"
+        json '.result._meta["io.modelcontextprotocol/serverInfo"].name' "$SERVICE"
     modern tools/list
     expect "other answers do not repeat it" where '[.. | objects | has("io.github.mcp-auth-steps/authorization")] | any | not'
 }
