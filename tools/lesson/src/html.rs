@@ -1,0 +1,322 @@
+//! The difference side by side, in HTML: the same tables for the page of one step and for the book.
+//!
+//! A table has no blank lines in it, so that it may stand in the middle of Markdown. On a narrow screen its style puts
+//! the old line above the new one.
+
+use std::fmt::Write;
+
+use pulldown_cmark::Options;
+use pulldown_cmark::Parser;
+
+use crate::difference::Line;
+use crate::difference::Mark;
+use crate::files::Kind;
+use crate::markdown;
+use crate::reading::Material;
+use crate::reading::Piece;
+use crate::reading::Reading;
+
+/// The look of the tables.
+pub(crate) const STYLE: &str = include_str!("../assets/diff.css");
+
+/// The look of what is around them, where that is no book.
+const PAGE_STYLE: &str = include_str!("../assets/page.css");
+
+/// One page, complete in itself.
+pub(crate) fn page(
+    material: &Material,
+    wanted: &[String],
+) -> anyhow::Result<String> {
+    let readings = material.readings(wanted)?;
+    let package = &material.package;
+    let title = format!("{} and {}, side by side", package.old_name, package.name);
+    let mut body = String::new();
+    let head = without_links(&markdown::head(material, &readings));
+    body.push_str(&to_html(&head));
+    body.push_str(&contents(&package.name, &readings));
+    for reading in readings.iter().filter(|reading| !reading.file.is_test()) {
+        body.push_str(&file(&package.name, reading));
+    }
+    let tests: Vec<_> = readings.iter().filter(|reading| reading.file.is_test()).collect();
+    if !tests.is_empty() {
+        body.push_str("<h2>Tests</h2>\n");
+    }
+    for reading in tests {
+        body.push_str(&folded(&package.name, reading));
+    }
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{PAGE_STYLE}{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    ))
+}
+
+/// The head has links into the repository, which a page that lies anywhere cannot follow.
+fn without_links(head: &str) -> String {
+    let mut text = String::new();
+    for line in head.lines() {
+        match line
+            .split_once("[`")
+            .and_then(|(before, rest)| Some((before, rest.split_once("`](")?)))
+        {
+            Some((before, (path, rest))) if line.starts_with('|') => {
+                let after = rest.split_once(')').map_or("", |(_, after)| after);
+                let _ = writeln!(text, "{before}`{path}`{after}");
+            }
+            _ => {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+    }
+    text
+}
+
+fn contents(
+    step: &str,
+    readings: &[Reading<'_>],
+) -> String {
+    let mut text = String::from("<nav>\n");
+    for reading in readings.iter().filter(|reading| !reading.file.is_test()) {
+        let path = &reading.file.path;
+        let _ = writeln!(
+            text,
+            "<a href=\"#{}\">{}</a>",
+            anchor(step, path),
+            escape(path)
+        );
+    }
+    text.push_str("</nav>\n");
+    text
+}
+
+fn file(
+    step: &str,
+    reading: &Reading<'_>,
+) -> String {
+    let path = &reading.file.path;
+    let kind = reading.file.kind.word();
+    let mut text = format!(
+        "<h2 id=\"{}\"><code>{}</code> <span class=\"kind {kind}\">{kind}</span> <span class=\"size\">{}</span></h2>\n",
+        anchor(step, path),
+        escape(path),
+        reading.size(),
+    );
+    text.push_str(&to_html(reading.opening));
+    for piece in &reading.pieces {
+        for note in &piece.notes {
+            let _ = writeln!(text, "<h3><code>{}</code></h3>", escape(&note.item));
+            text.push_str(&to_html(&note.text));
+        }
+        text.push_str(&table(step, reading, piece));
+    }
+    text
+}
+
+/// A file that is shown only to those who ask.
+pub(crate) fn folded(
+    step: &str,
+    reading: &Reading<'_>,
+) -> String {
+    let mut text = format!(
+        "<details class=\"diff-tests\"><summary><code>{}</code> <span class=\"size\">{}</span></summary>\n",
+        escape(&reading.file.path),
+        reading.size(),
+    );
+    for piece in &reading.pieces {
+        text.push_str(&table(step, reading, piece));
+    }
+    text.push_str("</details>\n");
+    text
+}
+
+/// Some lines as a table: two columns of code, or one where there is nothing to compare with.
+pub(crate) fn table(
+    step: &str,
+    reading: &Reading<'_>,
+    piece: &Piece<'_>,
+) -> String {
+    let anchor = anchor(step, &reading.file.path);
+    let lines = reading.lines_of(piece);
+    let mut text = String::new();
+    if reading.file.kind == Kind::New {
+        text.push_str("<table class=\"diff one\">\n");
+        for line in lines {
+            let _ = writeln!(
+                text,
+                "<tr class=\"added\">{}</tr>",
+                cells(&anchor, "new", line)
+            );
+        }
+    } else {
+        text.push_str("<table class=\"diff two\">\n");
+        if let Some(within) = &piece.within {
+            let _ = writeln!(
+                text,
+                "<tr class=\"within\"><td colspan=\"4\">{}</td></tr>",
+                escape(within)
+            );
+        }
+        for (old, new) in pairs(lines) {
+            text.push_str(&row(&anchor, old, new));
+        }
+    }
+    text.push_str("</table>\n");
+    text
+}
+
+/// Which line stands beside which: unchanged ones beside themselves, removed ones beside those in their place.
+pub(crate) fn pairs<'l, 't>(
+    lines: &'l [Line<'t>]
+) -> Vec<(Option<&'l Line<'t>>, Option<&'l Line<'t>>)> {
+    let mut pairs = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let run =
+            |from: usize, mark| lines[from..].iter().take_while(|line| line.mark == mark).count();
+        let same = run(at, Mark::Same);
+        pairs.extend(lines[at..at + same].iter().map(|line| (Some(line), Some(line))));
+        at += same;
+        let removed = run(at, Mark::Removed);
+        let added = run(at + removed, Mark::Added);
+        let (old, new) = (
+            &lines[at..at + removed],
+            &lines[at + removed..at + removed + added],
+        );
+        pairs.extend((0..removed.max(added)).map(|beside| (old.get(beside), new.get(beside))));
+        at += removed + added;
+    }
+    pairs
+}
+
+fn row(
+    anchor: &str,
+    old: Option<&Line<'_>>,
+    new: Option<&Line<'_>>,
+) -> String {
+    let class = match (old, new) {
+        (Some(old), Some(_)) if old.mark == Mark::Same => "same",
+        (Some(_), Some(_)) => "changed",
+        (Some(_), None) => "removed",
+        _ => "added",
+    };
+    let empty = |side| format!("<td class=\"number {side}\"></td><td class=\"code {side}\"></td>");
+    let left = old.map_or_else(|| empty("old"), |line| cells(anchor, "old", line));
+    let right = new.map_or_else(|| empty("new"), |line| cells(anchor, "new", line));
+    format!("<tr class=\"{class}\">{left}{right}</tr>\n")
+}
+
+/// The number and the text of a line. What is in the new file has a number that can be linked to.
+fn cells(
+    anchor: &str,
+    side: &str,
+    line: &Line<'_>,
+) -> String {
+    let number = if side == "new" {
+        let id = format!("{anchor}-{}", line.new);
+        format!("<a id=\"{id}\" href=\"#{id}\">{}</a>", line.new)
+    } else {
+        line.old.to_string()
+    };
+    let code = code(line.text);
+    format!("<td class=\"number {side}\">{number}</td><td class=\"code {side}\">{code}</td>")
+}
+
+/// A line of code, its comment set apart.
+fn code(text: &str) -> String {
+    let is_comment =
+        text.trim_start().starts_with("//") || text.starts_with('#') && !text.starts_with("#[");
+    if is_comment {
+        return format!("<i>{}</i>", escape(text));
+    }
+    escape(text)
+}
+
+/// `step6-src-auth.rs`: what names a file within a page, and within the book.
+pub(crate) fn anchor(
+    step: &str,
+    path: &str,
+) -> String {
+    format!("{step}-{}", path.replace('/', "-"))
+}
+
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+fn to_html(markdown: &str) -> String {
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(markdown, Options::ENABLE_TABLES));
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::difference::lines;
+
+    #[test]
+    fn removed_lines_stand_beside_those_in_their_place() {
+        let all = lines("a\nb\nc\n", "a\nx\ny\nc\n");
+        let texts: Vec<_> = pairs(&all)
+            .iter()
+            .map(|(old, new)| (old.map(|line| line.text), new.map(|line| line.text)))
+            .collect();
+        let expected = [
+            (Some("a"), Some("a")),
+            (Some("b"), Some("x")),
+            (None, Some("y")),
+            (Some("c"), Some("c")),
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn code_cannot_become_markup() {
+        assert_eq!(code("a < b && c"), "a &lt; b &amp;&amp; c");
+        assert_eq!(code("    // <b>"), "<i>    // &lt;b&gt;</i>");
+        assert_eq!(code("#[cfg(test)]"), "#[cfg(test)]");
+    }
+
+    #[test]
+    fn a_table_may_stand_in_markdown() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let material = Material::read(root, "step6", true).unwrap();
+        let mut tables = 0;
+        for reading in material.readings(&[]).unwrap() {
+            for piece in &reading.pieces {
+                let table = table("step6", &reading, piece);
+                assert!(!table.contains("\n\n"), "{table}");
+                tables += 1;
+            }
+        }
+        assert!(tables > 10, "{tables}");
+    }
+
+    #[test]
+    fn the_page_has_every_line_that_was_added() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let material = Material::read(root, "step6", false).unwrap();
+        let page = page(&material, &["auth.rs".to_owned()]).unwrap();
+        let last = material
+            .files
+            .iter()
+            .find(|file| file.path == "src/auth.rs")
+            .unwrap()
+            .new
+            .lines()
+            .count();
+        for number in [1, last] {
+            let id = format!("id=\"step6-src-auth.rs-{number}\"");
+            assert!(page.contains(&id), "{id}");
+        }
+        assert!(!page.contains("src-keys.rs"));
+        assert!(
+            !page.contains("http-equiv") && !page.contains("src=\""),
+            "complete in itself"
+        );
+    }
+}
