@@ -31,9 +31,10 @@ pub(crate) fn page(
     let package = &material.package;
     let title = format!("{} and {}, side by side", package.old_name, package.name);
     let mut body = String::new();
-    let head = without_links(&markdown::head(material, &readings));
+    let head = markdown::head(material, &readings, &|reading| {
+        format!("#{}", anchor(&package.name, &reading.file.path))
+    });
     body.push_str(&to_html(&head));
-    body.push_str(&contents(&package.name, &readings));
     for reading in readings.iter().filter(|reading| !reading.file.is_test()) {
         body.push_str(&file(&package.name, reading));
     }
@@ -50,44 +51,6 @@ pub(crate) fn page(
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{PAGE_STYLE}{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     ))
-}
-
-/// The head has links into the repository, which a page that lies anywhere cannot follow.
-fn without_links(head: &str) -> String {
-    let mut text = String::new();
-    for line in head.lines() {
-        match line
-            .split_once("[`")
-            .and_then(|(before, rest)| Some((before, rest.split_once("`](")?)))
-        {
-            Some((before, (path, rest))) if line.starts_with('|') => {
-                let after = rest.split_once(')').map_or("", |(_, after)| after);
-                let _ = writeln!(text, "{before}`{path}`{after}");
-            }
-            _ => {
-                let _ = writeln!(text, "{line}");
-            }
-        }
-    }
-    text
-}
-
-fn contents(
-    step: &str,
-    readings: &[Reading<'_>],
-) -> String {
-    let mut text = String::from("<nav>\n");
-    for reading in readings.iter().filter(|reading| !reading.file.is_test()) {
-        let path = &reading.file.path;
-        let _ = writeln!(
-            text,
-            "<a href=\"#{}\">{}</a>",
-            anchor(step, path),
-            escape(path)
-        );
-    }
-    text.push_str("</nav>\n");
-    text
 }
 
 fn file(

@@ -3,11 +3,14 @@
 //!
 //! The lines come from the steps, the words between them from `docs/steps/stepN.notes.md`.
 
+mod book;
 mod columns;
 mod difference;
+mod exercise;
 mod files;
 mod html;
 mod items;
+mod links;
 mod markdown;
 mod notes;
 mod reading;
@@ -62,6 +65,10 @@ enum Command {
     },
     /// Writes docs/steps/stepN.md anew, for all steps
     Pages,
+    /// Puts the source of the book together
+    Book { output: PathBuf },
+    /// Looks whether every link of a built book leads somewhere
+    Links { folder: PathBuf },
 }
 
 /// Which difference.
@@ -124,5 +131,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             fs::write(&output, page).with_context(|| format!("cannot write {}", output.display()))
         }
         Command::Pages => markdown::write_all(&root),
+        Command::Book {
+            output,
+        } => book::assemble(&root, &output),
+        Command::Links {
+            folder,
+        } => links::check(&folder),
     }
 }

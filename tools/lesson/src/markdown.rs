@@ -50,7 +50,9 @@ pub(crate) fn page(material: &Material) -> anyhow::Result<String> {
     let mut text = format!(
         "<!-- Generated from the sources and from {name}.notes.md: UPDATE_STEPS=1 cargo test -p lesson -->\n\n"
     );
-    text.push_str(&head(material, &readings));
+    text.push_str(&head(material, &readings, &|reading| {
+        format!("../../{}/{}", material.package.place, reading.file.path)
+    }));
     for reading in &readings {
         text.push_str(&file_heading(reading));
         for piece in &reading.pieces {
@@ -66,10 +68,11 @@ pub(crate) fn page(material: &Material) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Title, opening words, and the table of files. The book begins with the same.
+/// Title, opening words, and the table of files, each with a link. The other pages begin with the same.
 pub(crate) fn head(
     material: &Material,
     readings: &[Reading<'_>],
+    link: &dyn Fn(&Reading<'_>) -> String,
 ) -> String {
     let package = &material.package;
     let mut text = format!(
@@ -84,7 +87,7 @@ pub(crate) fn head(
     for reading in readings.iter().filter(|reading| !reading.file.is_test()) {
         let path = &reading.file.path;
         let kind = reading.file.kind.word();
-        let link = format!("../../{}/{path}", package.place);
+        let link = link(reading);
         let _ = writeln!(text, "| {kind} | [`{path}`]({link}) | {} |", reading.size());
     }
     let sources: Vec<_> = readings.iter().filter(|reading| !reading.file.is_test()).collect();
