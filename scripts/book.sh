@@ -4,6 +4,7 @@
 #   scripts/book.sh            builds it and says where it lies
 #   scripts/book.sh --serve    shows it in a browser, and builds it again whenever a page changes, until Ctrl-C
 #   scripts/book.sh --check    builds it, and looks whether every link in it leads somewhere
+#   scripts/book.sh --missing  names what it would have to fetch first, and ends with 1 if there is anything
 #
 # Its source is put together in the target folder from the Markdown that is here anyway, by tools/lesson. What is missing
 # to build it is fetched there once: mdBook from crates.io, and Mermaid, which draws the pictures, from npm.
@@ -15,7 +16,7 @@ MERMAID=12.0.0
 MERMAID_SHA256=9f2807e402479d2864bfd9a95052076fc69d0ff45a0b25148b84b70fc33425b9
 
 usage() {
-    echo "usage: scripts/book.sh [--serve | --check]" >&2
+    echo "usage: scripts/book.sh [--serve | --check | --missing]" >&2
     exit 2
 }
 
@@ -26,6 +27,7 @@ case $# in
     case $1 in
     --serve) mode=serve ;;
     --check) mode=check ;;
+    --missing) mode=missing ;;
     *) usage ;;
     esac
     ;;
@@ -37,6 +39,7 @@ esac
 need rust curl
 cd "$ROOT" || exit 1
 BOOK=$TARGET/book
+MERMAID_JS=$TARGET/mermaid-$MERMAID/mermaid.tiny.js
 
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/book.XXXXXX") || exit 1
 WATCHER=
@@ -50,17 +53,19 @@ trap 'exit 143' TERM
 
 # ---- what is needed ---------------------------------------------------------------------------------------------
 
-# find_mdbook FEATURES TIME: sets MDBOOK_BIN to an mdBook 0.5, and builds one if there is none.
+# has_mdbook FEATURES: whether there is an mdBook 0.5, and sets MDBOOK_BIN to it.
+has_mdbook() {
+    MDBOOK_BIN=mdbook
+    case $(mdbook --version 2>/dev/null) in 'mdbook v0.5.'*) return ;; esac
+    MDBOOK_BIN=$TARGET/mdbook-${1//,/-}/bin/mdbook
+    case $("$MDBOOK_BIN" --version 2>/dev/null) in "mdbook v$MDBOOK") return ;; esac
+    return 1
+}
+
+# find_mdbook FEATURES TIME: the same, and builds one if there is none.
 find_mdbook() {
     local folder=$TARGET/mdbook-${1//,/-}
-    MDBOOK_BIN=$folder/bin/mdbook
-    case $(mdbook --version 2>/dev/null) in
-    'mdbook v0.5.'*)
-        MDBOOK_BIN=mdbook
-        return
-        ;;
-    esac
-    case $("$MDBOOK_BIN" --version 2>/dev/null) in "mdbook v$MDBOOK") return ;; esac
+    has_mdbook "$1" && return
     echo "# no mdBook 0.5 here: building $MDBOOK once, into $folder ($2 on two cores)" >&2
     cargo install --quiet --locked --no-default-features --features "$1" --root "$folder" \
         --target-dir "$TARGET/mdbook-build" "mdbook@$MDBOOK" </dev/null || {
@@ -79,10 +84,9 @@ sha256() {
     fi | cut -d ' ' -f 1
 }
 
-# Sets MERMAID_JS to the library, fetched if it is not there, and known to be the one that we mean.
+# The library that draws the pictures, fetched if it is not there, and known to be the one that we mean.
 find_mermaid() {
     local package=$SCRATCH/mermaid-js-tiny-$MERMAID.tgz
-    MERMAID_JS=$TARGET/mermaid-$MERMAID/mermaid.tiny.js
     if ! [ -f "$MERMAID_JS" ]; then
         echo "# fetching Mermaid $MERMAID from npm (1 MB)" >&2
         # npm knows which registry is to be asked here; without it, it is the public one.
@@ -148,6 +152,11 @@ watch() {
     done
 }
 
+if [ "$mode" = missing ]; then
+    has_mdbook search && [ -f "$MERMAID_JS" ] && exit 0
+    echo "mdBook or Mermaid is not here (scripts/book.sh fetches them)"
+    exit 1
+fi
 find_lesson
 find_mermaid
 case $mode in

@@ -112,7 +112,8 @@ pub(crate) fn table(
             );
         }
     } else {
-        text.push_str("<table class=\"diff two\">\n");
+        text.push_str("<table class=\"diff two\">\n<colgroup><col class=\"number\"><col>");
+        text.push_str("<col class=\"number\"><col></colgroup>\n");
         if let Some(within) = &piece.within {
             let _ = writeln!(
                 text,
