@@ -26,6 +26,10 @@
         }
         window.mermaid.initialize({ startOnLoad: false, theme: dark ? "dark" : "default", securityLevel: "strict" });
         await window.mermaid.run({ nodes: [...sources.keys()] });
+        // On a narrow screen it can be moved rather than shrunk until nobody can read it.
+        for (const drawing of document.querySelectorAll("pre.mermaid svg")) {
+            drawing.style.minWidth = `min(${drawing.style.maxWidth || "0px"}, 40rem)`;
+        }
     };
     const library = document.createElement("script");
     library.src = path_to_root + "assets/mermaid.min.js";

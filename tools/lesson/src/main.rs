@@ -13,6 +13,7 @@ mod items;
 mod links;
 mod markdown;
 mod notes;
+mod paint;
 mod reading;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! What `scripts/diff_step.sh` shows, and in which order: what a reader gets who types it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
