@@ -408,7 +408,7 @@ fn difference(material: &Material) -> anyhow::Result<String> {
     }
     text.push_str("\n## Tests\n\n");
     for reading in &tests {
-        let _ = write!(text, "{}\n", html::folded(step, reading));
+        let _ = writeln!(text, "{}", html::folded(step, reading));
     }
     Ok(text)
 }
