@@ -17,6 +17,7 @@ use pulldown_cmark::Options;
 use pulldown_cmark::Parser;
 use pulldown_cmark::Tag;
 
+use crate::attacks;
 use crate::exercise;
 use crate::html;
 use crate::markdown;
@@ -138,7 +139,7 @@ impl Book {
             if self.exercise(root, &exercise, 1)? {
                 inside.push(("the exercise", exercise));
             }
-            if let Some(text) = exercise::attacks(root, number)? {
+            if let Some(text) = attacks::page(root, name)? {
                 let path = format!("{name}/attacks.md");
                 self.insert(&path, 1, "Attacks", text);
                 inside.push(("its attacks", path));
@@ -186,6 +187,15 @@ impl Book {
     ) -> anyhow::Result<()> {
         for name in names(&root.join(folder))? {
             self.add(root, &format!("{folder}/{name}/README.md"), 0, Some(&name))?;
+            if name == "whoami" {
+                let material = Material::read(root, &name, true)?;
+                self.insert(
+                    "docs/steps/whoami.md",
+                    1,
+                    "Line by line",
+                    difference(&material)?,
+                );
+            }
         }
         Ok(())
     }

@@ -1,10 +1,6 @@
-//! Exercises and attacks as chapters of the book.
+//! Exercises as chapters of the book.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
-
-use anyhow::Context;
 
 /// An exercise with what gives away a part of it folded: in its source, below `## Hints`, lists with bullets are claims
 /// and lists with numbers are hints, each of which unfolds by itself.
@@ -85,20 +81,6 @@ impl Fold {
 fn numbered(line: &str) -> Option<(&str, &str)> {
     let (number, words) = line.split_once(". ")?;
     number.parse::<u8>().is_ok().then_some((number, words))
-}
-
-/// What `scripts/attack.sh` says of the attacks that a step stops, if there is one for it.
-pub(crate) fn attacks(
-    root: &Path,
-    number: &str,
-) -> anyhow::Result<Option<String>> {
-    let script = root.join("scripts/attack.sh");
-    if !script.is_file() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&script).context("cannot read scripts/attack.sh")?;
-    let _ = (text, number);
-    Ok(None)
 }
 
 #[cfg(test)]

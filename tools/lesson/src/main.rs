@@ -3,6 +3,7 @@
 //!
 //! The lines come from the steps, the words between them from `docs/steps/stepN.notes.md`.
 
+mod attacks;
 mod book;
 mod columns;
 mod difference;
