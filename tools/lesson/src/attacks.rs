@@ -1,4 +1,5 @@
-//! The attacks that a step stops, as a chapter of the book: made from the first lines of `scripts/sabotage/stepN-*.patch`.
+//! The attacks that a step stops, as a chapter of the book: those that `scripts/attack.sh` plays, as it tells them, and
+//! those of `scripts/sabotage/stepN-*.patch`, made from their first lines.
 //!
 //! Those lines are `# Key: words`. Read are `Threat` (what happens), `Costs`, `Check` (what stops it) and `Red` (the claim
 //! that proves it); a patch without a threat is no attack.
@@ -22,18 +23,23 @@ pub(crate) fn page(
     root: &Path,
     step: &str,
 ) -> anyhow::Result<Option<String>> {
+    let number = step.trim_start_matches("step");
+    let script = fs::read_to_string(root.join("scripts/attack.sh")).unwrap_or_default();
+    let played = played(&script, number);
     let attacks = attacks(root, step)?;
-    if attacks.is_empty() {
+    if played.is_empty() && attacks.is_empty() {
         return Ok(None);
     }
-    let number = step.trim_start_matches("step");
     let mut text = format!("# What step {number} stops\n");
-    if plays(root, number) {
+    if !played.is_empty() {
         let _ = write!(
             text,
-            "\nSee them happen: this plays attacks against the step before, where they succeed, and against this one.\n\n\
-             ```sh\nscripts/attack.sh {number}\n```\n"
+            "\n## To watch\n\nThis makes each attack twice, where it succeeds and where it is stopped, and says who was fooled:\n\n\
+             ```sh\nscripts/attack.sh {number}\n```\n\n{played}"
         );
+    }
+    if !attacks.is_empty() {
+        text.push_str("\n## To break\n\nEach of these comes true when one check is taken away.\n");
     }
     for attack in &attacks {
         text.push_str(&attack.page(step));
@@ -41,13 +47,29 @@ pub(crate) fn page(
     Ok(Some(text))
 }
 
-/// Whether `scripts/attack.sh` knows this step.
-fn plays(
-    root: &Path,
+/// What `attack.sh` says of the attacks of a step: `attack "TITLE"`, what the attacker does, what the servers do, each in
+/// quotes and on a line of its own.
+fn played(
+    script: &str,
     number: &str,
-) -> bool {
-    let is_played = ["2", "4", "6", "7", "8"].contains(&number);
-    is_played && root.join("scripts/attack.sh").is_file()
+) -> String {
+    let begin = format!("attacks_of_{number}() {{");
+    let lines = script.lines().skip_while(|line| *line != begin).take_while(|line| *line != "}");
+    let lines: Vec<_> = lines.map(str::trim).collect();
+    let quoted =
+        |line: &str| Some(line.split_once('"')?.1.rsplit_once('"')?.0.replace("\\\"", "\""));
+    let told = lines.windows(3).filter(|lines| lines[0].starts_with("attack \""));
+    told.filter_map(|lines| {
+        let (title, attacker, servers) = (quoted(lines[0])?, quoted(lines[1])?, quoted(lines[2])?);
+        let mut servers = servers.chars();
+        let first: String = servers.next().into_iter().flat_map(char::to_uppercase).collect();
+        let told = format!(
+            "- **{title}.** The attacker {attacker} *{first}{}*\n",
+            servers.as_str()
+        );
+        Some(told)
+    })
+    .collect()
 }
 
 fn attacks(
@@ -96,7 +118,7 @@ impl Attack {
         step: &str,
     ) -> String {
         let words = |key: &str| self.words.get(key).map_or("", String::as_str);
-        let mut text = format!("\n## {}\n\n", words("Threat").trim_end_matches('.'));
+        let mut text = format!("\n### {}\n\n", words("Threat").trim_end_matches('.'));
         for (title, key) in [("What it costs", "Costs"), ("What stops it", "Check")] {
             if !words(key).is_empty() {
                 let _ = writeln!(text, "- **{title}**: {}", words(key));
@@ -145,7 +167,7 @@ mod tests {
     fn an_attack_is_told_with_what_stops_it() {
         let page = with(PATCH).unwrap();
         for words in [
-            "## A token leaks\n",
+            "### A token leaks\n",
             "- **What it costs**: Much.\n",
             "- **What stops it**: `exp` has come.\n",
             "the claim `an old one -> 401`",
@@ -154,7 +176,18 @@ mod tests {
         ] {
             assert!(page.contains(words), "{words}: {page}");
         }
-        assert_eq!(page.matches("\n## ").count(), 1, "{page}");
+        assert_eq!(page.matches("\n### ").count(), 1, "{page}");
+    }
+
+    #[test]
+    fn what_is_played_is_told_as_the_script_tells_it() {
+        let script = "attacks_of_4() {\n    attack \"Four\" \\\n        \"a.\" \\\n        \"b.\"\n}\n\
+                      attacks_of_6() {\n    attack \"Two \\\"keys\\\"\" \\\n        \"takes one.\" \\\n        \"it has none.\"\n    at x\n}\n";
+        assert_eq!(
+            played(script, "6"),
+            "- **Two \"keys\".** The attacker takes one. *It has none.*\n"
+        );
+        assert_eq!(played(script, "5"), "");
     }
 
     #[test]
