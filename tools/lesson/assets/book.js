@@ -26,9 +26,11 @@
         }
         window.mermaid.initialize({ startOnLoad: false, theme: dark ? "dark" : "default", securityLevel: "strict" });
         await window.mermaid.run({ nodes: [...sources.keys()] });
-        // On a narrow screen it can be moved rather than shrunk until nobody can read it.
+        // A wide one gets more room, and where there is none it can be moved rather than shrunk until nobody can read it.
         for (const drawing of document.querySelectorAll("pre.mermaid svg")) {
-            drawing.style.minWidth = `min(${drawing.style.maxWidth || "0px"}, 40rem)`;
+            const width = parseFloat(drawing.style.maxWidth) || 0;
+            drawing.style.minWidth = `min(${width}px, 60rem)`;
+            drawing.closest("pre").classList.toggle("wide", width > 800);
         }
     };
     const library = document.createElement("script");

@@ -42,7 +42,8 @@ const DOCS: [&str; 8] = [
 ];
 
 /// Pages of the workspace itself, if they are there.
-const HOUSE: [&str; 5] = [
+const HOUSE: [&str; 6] = [
+    "docs/steps/README.md",
     "scripts/README.md",
     "deploy/README.md",
     "ARCHITECTURE.md",
