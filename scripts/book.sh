@@ -113,6 +113,7 @@ find_lesson() {
     if [ -n "${CHECKS_BIN-}" ] && [ -x "$CHECKS_BIN/lesson" ]; then
         LESSON=$CHECKS_BIN/lesson
     else
+        [ -x "$LESSON" ] || echo "# building tools/lesson, once (half a minute)" >&2
         cargo build -q --locked --target-dir "$TARGET" -p lesson || exit 1
     fi
 }

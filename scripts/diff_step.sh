@@ -81,6 +81,7 @@ lesson() {
         binary=$CHECKS_BIN/lesson
     else
         need rust
+        [ -x "$binary" ] || echo "# building tools/lesson, once (half a minute)" >&2
         CARGO_TARGET_DIR=$TARGET cargo build -q --locked --manifest-path "$ROOT/Cargo.toml" -p lesson || exit 1
     fi
     "$binary" --root "$ROOT" "$@"
