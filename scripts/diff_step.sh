@@ -1,37 +1,57 @@
 #!/usr/bin/env bash
-# What step N adds to step N-1: a coloured diff, then which files are new, which were touched, and which need not be
-# read again.
+# What step N adds to step N-1: the diff, new files first and in the order in which they read best, then which files are
+# new, which were touched, and which need not be read again.
 #
-#   scripts/diff_step.sh 6          the whole diff from step5 to step6
-#   scripts/diff_step.sh 6 --stat   only the summary
-#   scripts/diff_step.sh whoami     what examples/whoami adds to step7
+#   scripts/diff_step.sh 6                   the whole diff from step5 to step6, without tests
+#   scripts/diff_step.sh 6 auth.rs keys.rs   only these files
+#   scripts/diff_step.sh 6 --tests           with the tests
+#   scripts/diff_step.sh 6 --stat            only the summary
+#   scripts/diff_step.sh 6 --side-by-side    old and new in two columns
+#   scripts/diff_step.sh 6 --html FILE       the same as one page for a browser
+#   scripts/diff_step.sh whoami              what examples/whoami adds to step7
+#
+# The same with words between the lines: docs/steps/step6.md. On a terminal a pager shows it: PAGER says which one, and
+# `PAGER=cat` that there shall be none. NO_COLOR=1 leaves the colours out.
 #
 # README.md is left out, and so is the package's own name in Cargo.toml: they differ in every step and teach nothing.
+# Tests are src/tests.rs, src/tests/ and modules marked #[cfg(test)] within a file.
 set -u
 
 usage() {
-    echo "usage: scripts/diff_step.sh N [--stat]   where N is 2 to 8, or whoami: shows what step N adds to step N-1." >&2
+    echo "usage: scripts/diff_step.sh N [FILE..] [--tests] [--stat | --side-by-side | --html FILE]   where N is 2 to 8, or whoami: shows what step N adds to step N-1." >&2
     exit 2
 }
 
-stat=no
-step=
-for argument; do
-    case $argument in
-    --stat) stat=yes ;;
+step='' view=lines tests=no page='' wanted=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tests) tests=yes ;;
+    --stat) view=stat ;;
+    --side-by-side) view=columns ;;
+    --html)
+        view=html page=${2-}
+        [ -n "$page" ] || usage
+        shift
+        ;;
+    -*) usage ;;
     [2-8] | whoami)
         [ -z "$step" ] || usage
-        step=$argument
+        step=$1
+        ;;
+    *.rs | *.toml)
+        [ -n "$step" ] || usage
+        wanted="$wanted $1"
         ;;
     *) usage ;;
     esac
+    shift
 done
 [ -n "$step" ] || usage
 
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 need git
-root=$ROOT
+here_was=$PWD
 case $step in
 whoami) old=step7 new=whoami ;;
 *) old=step$((step - 1)) new=step$step ;;
@@ -40,20 +60,89 @@ esac
 # Where a package lies.
 place_of() {
     case $1 in
-    step*) echo "$root/$1" ;;
-    *) echo "$root/examples/$1" ;;
+    step*) echo "$ROOT/$1" ;;
+    *) echo "$ROOT/examples/$1" ;;
     esac
 }
 
 for folder in "$old" "$new"; do
     [ -f "$(place_of "$folder")/Cargo.toml" ] || {
-        echo "There is no $folder in $root." >&2
+        echo "There is no $folder in $ROOT." >&2
         exit 1
     }
 done
 
+# ---- the two columns and the page, which a tool makes -----------------------------------------------------------
+
+# lesson ARGUMENT..: tools/lesson, built first unless it is.
+lesson() {
+    local binary=$TARGET/debug/lesson
+    if [ -n "${CHECKS_BIN-}" ] && [ -x "$CHECKS_BIN/lesson" ]; then
+        binary=$CHECKS_BIN/lesson
+    else
+        need rust
+        [ -x "$binary" ] || echo "# building tools/lesson, once (half a minute)" >&2
+        CARGO_TARGET_DIR=$TARGET cargo build -q --locked --manifest-path "$ROOT/Cargo.toml" -p lesson || exit 1
+    fi
+    "$binary" --root "$ROOT" "$@"
+}
+
+# Shows what comes in page by page on a terminal, and as it is anywhere else.
+pager() {
+    local program=${PAGER-less}
+    if [ -t 1 ] && [ -n "$program" ] && here "${program%% *}"; then
+        # -F: not for what fits on the screen; -R: with its colours; -X: and it stays there afterwards.
+        LESS=${LESS-FRX} sh -c "$program"
+    else
+        cat
+    fi
+}
+
+is_colored() {
+    [ -t 1 ] && [ -z "${NO_COLOR-}" ]
+}
+
+more=''
+[ "$tests" = no ] || more=--tests
+# shellcheck disable=SC2086 # words, on purpose
+case $view in
+html)
+    case $page in /*) ;; *) page=$here_was/$page ;; esac
+    lesson html "$new" $wanted $more --output "$page" || exit 1
+    echo "$page"
+    exit 0
+    ;;
+columns)
+    width=160
+    if [ -t 1 ]; then
+        width=$(tput cols 2>/dev/null || echo 80)
+    fi
+    if is_colored; then
+        more="$more --color"
+    fi
+    # Built before the pager begins, so that an error is seen.
+    text=$(lesson columns "$new" $wanted $more --width "$width") || exit 1
+    printf '%s\n' "$text" | pager
+    exit 0
+    ;;
+esac
+
+# ---- the lines, for which git is enough -------------------------------------------------------------------------
+
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/diff-step.XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT
+
+# without_tests <FILE: a source without its modules marked #[cfg(test)]. A declaration, `mod tests;`, is no module.
+without_tests() {
+    awk '
+        skipping { if ($0 == "}") skipping = 0; next }
+        /^$/ && held == "" { blank++; next }
+        /^#\[cfg\(test\)\]$/ { held = $0; next }
+        held != "" && /^(pub(\([a-z]+\))? )?mod [a-z_0-9]+ \{$/ { held = ""; blank = 0; skipping = 1; next }
+        { for (; blank > 0; blank--) print ""; if (held != "") print held; held = ""; print }
+    '
+}
+
 # Both steps side by side under one name for the package, without what is not the lesson.
 for folder in "$old" "$new"; do
     mkdir "$scratch/$folder"
@@ -61,49 +150,148 @@ for folder in "$old" "$new"; do
     sed "s/^name = \"$folder\"\$/name = \"stepN\"/" "$(place_of "$folder")/Cargo.toml" >"$scratch/$folder/Cargo.toml"
 done
 cd "$scratch" || exit 1
+if [ "$tests" = no ]; then
+    while IFS= read -r file; do
+        without_tests <"$file" >rest
+        mv rest "$file"
+    done < <(grep -rlx '#\[cfg(test)\]' "$old/src" "$new/src")
+fi
 
-if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+if is_colored; then
     color=always bold=$'\033[1m' plain=$'\033[0m'
 else
     color=never bold='' plain=''
 fi
 
-# The user's own git settings (pagers, prefixes, external tools) would change what is shown.
-difference() {
-    GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
-        git --no-pager diff --no-index --no-ext-diff --no-renames --color="$color" "$old" "$new"
+is_test() {
+    case $1 in
+    src/tests.rs | src/tests/*) ;;
+    *) return 1 ;;
+    esac
 }
 
-if [ "$stat" = no ]; then
-    difference
-    echo
-fi
+# kind_of FILE: new, touched, gone or same.
+kind_of() {
+    if ! [ -f "$new/$1" ]; then
+        echo gone
+    elif ! [ -f "$old/$1" ]; then
+        echo new
+    elif cmp -s "$old/$1" "$new/$1"; then
+        echo same
+    else
+        echo touched
+    fi
+}
+
+# is_wanted FILE: whether it is one of those that were asked for; any, where none was. `keys.rs` is src/keys.rs.
+is_wanted() {
+    local name
+    [ -n "$wanted" ] || return 0
+    for name in $wanted; do
+        case $1 in
+        "$name" | "src/$name" | "src/tests/$name") return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# All files of both steps, by name.
+all=$({ (cd "$old" && find . -type f) && (cd "$new" && find . -type f); } | sed 's|^\./||' | sort -u)
+
+# Those to show, by name; a test only with --tests, or where it is asked for.
+shown=$(for file in $all; do
+    if is_wanted "$file" && { [ "$tests" = yes ] || [ -n "$wanted" ] || ! is_test "$file"; }; then
+        echo "$file"
+    fi
+done)
+
+for name in $wanted; do
+    found=no
+    for file in $shown; do
+        case $file in
+        "$name" | "src/$name" | "src/tests/$name") found=yes ;;
+        esac
+    done
+    [ "$found" = yes ] || {
+        echo "There is no $name in $new. Its files: $(cd "$new" && find src -name '*.rs' | sort | tr '\n' ' ')" >&2
+        exit 1
+    }
+done
+
+# The user's own git settings (pagers, prefixes, external tools) would change what is shown. The algorithm is the one of
+# tools/lesson, so that both count alike.
+git_diff() {
+    GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+        git --no-pager diff --no-index --no-ext-diff --no-renames --diff-algorithm=histogram "$@"
+}
+
+# difference KIND: the lines of all files of this kind, those first that the notes of the step name first.
+difference() {
+    local file notes=$ROOT/docs/steps/$new.notes.md
+    while IFS= read -r file; do
+        if [ "$(kind_of "$file")" != "$1" ]; then
+            continue
+        fi
+        case $1 in
+        new) git_diff --color="$color" /dev/null "$new/$file" ;;
+        gone) git_diff --color="$color" "$old/$file" /dev/null ;;
+        *) git_diff --color="$color" "$old/$file" "$new/$file" ;;
+        esac
+    done < <({
+        [ ! -f "$notes" ] || sed -n 's/^## //p' "$notes"
+        echo "$shown"
+    } | awk 'NR == FNR { known[$0] = 1; next } known[$0] && !seen[$0]++' <(echo "$shown") -)
+}
 
 # One line of the summary: what became of a file, its name, its lines.
 row() {
     printf '  %-8s %-24s %s\n' "$1" "$2" "$3"
 }
 
-echo "${bold}$old -> $new${plain}"
-added=0 removed=0
-unchanged=
-while IFS= read -r file; do
-    if ! [ -f "$new/$file" ]; then
-        lines=$(($(wc -l <"$old/$file")))
-        removed=$((removed + lines))
-        row gone "$file" "-$lines"
-    elif ! [ -f "$old/$file" ]; then
-        lines=$(($(wc -l <"$new/$file")))
-        added=$((added + lines))
-        row new "$file" "+$lines"
-    elif cmp -s "$old/$file" "$new/$file"; then
-        unchanged="$unchanged $file"
-    else
-        read -r plus minus _ < <(GIT_CONFIG_GLOBAL=/dev/null git --no-pager diff --no-index --numstat --no-renames \
-            "$old/$file" "$new/$file")
-        added=$((added + plus)) removed=$((removed + minus))
-        row touched "$file" "+$plus -$minus"
+# Lines of src/ are counted in the sum, as in the overview of the root README; those of Cargo.toml are not.
+summary() {
+    local file kind plus minus added=0 removed=0 unchanged='' what='in src/, without tests'
+    echo "${bold}$old -> $new${plain}"
+    for file in $shown; do
+        kind=$(kind_of "$file") plus=0 minus=0
+        case $kind in
+        gone)
+            minus=$(($(wc -l <"$old/$file")))
+            row gone "$file" "-$minus"
+            ;;
+        new)
+            plus=$(($(wc -l <"$new/$file")))
+            row new "$file" "+$plus"
+            ;;
+        same) unchanged="$unchanged $file" ;;
+        touched)
+            read -r plus minus _ < <(git_diff --numstat "$old/$file" "$new/$file")
+            row touched "$file" "+$plus -$minus"
+            ;;
+        esac
+        case $file in
+        src/*) added=$((added + plus)) removed=$((removed + minus)) ;;
+        esac
+    done
+    if [ -n "$wanted" ]; then
+        what='in these files'
+    elif [ "$tests" = yes ]; then
+        what='in src/, with tests'
     fi
-done < <({ (cd "$old" && find . -type f) && (cd "$new" && find . -type f); } | sed 's|^\./||' | sort -u)
-echo "  lines: +$added -$removed"
-echo "  unchanged, need not be read again:${unchanged:- none}"
+    echo "  lines: +$added -$removed $what"
+    echo "  unchanged, need not be read again:${unchanged:- none}"
+}
+
+if [ "$view" = stat ]; then
+    summary
+    exit 0
+fi
+# Gone files come last; there are none in this workspace.
+{
+    difference new
+    difference touched
+    difference gone
+    echo
+    summary
+} | pager
+exit 0

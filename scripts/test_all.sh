@@ -8,6 +8,7 @@
 #   scripts/test_all.sh oidc-provider   mcp-client at a certified OpenID provider, from npm: likewise
 #   scripts/test_all.sh keycloak        step8 with a real Keycloak, from Maven: likewise; 700 MB of memory
 #   scripts/test_all.sh deploy          two replicas and an issuer behind the real nginx, and faults: likewise
+#   scripts/test_all.sh book            builds the book and follows its links; likewise
 #   scripts/test_all.sh deny            licenses, sources and banned crates, by cargo-deny: only when named, likewise
 #
 # Needs bash, curl, git, a C compiler and the Rust toolchain with rustfmt and clippy; what is missing is named before
@@ -116,6 +117,17 @@ run_github_profile() {
 
 run_auth_server() {
     scripts/test_auth_server.sh
+}
+
+# mdBook takes a minute to build, and the pictures of Mermaid come from npm: neither is fetched unasked.
+run_book() {
+    local message
+    if [ -n "${CI-}" ] || message=$(scripts/book.sh --missing); then
+        scripts/book.sh --check
+    else
+        echo "# skipped: $message"
+        echo '0 passed, 0 failed, 1 skipped'
+    fi
 }
 
 # Not the advisories: they come from elsewhere, and change while nothing here does.
@@ -227,7 +239,7 @@ trouble() {
 }
 
 is_part() {
-    case " $PARTS clients oidc-provider keycloak deploy deny " in
+    case " $PARTS clients oidc-provider keycloak deploy book deny " in
     *" $1 "*) ;;
     *)
         echo "There is no part '$1'. The parts: $PARTS" >&2

@@ -1,0 +1,160 @@
+//! What `scripts/diff_step.sh` shows, and in which order: what a reader gets who types it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+/// Runs the script with the binary that is tested, so that it builds none.
+fn diff_step(arguments: &[&str]) -> Output {
+    let binary = Path::new(env!("CARGO_BIN_EXE_lesson"));
+    Command::new("bash")
+        .arg(root().join("scripts/diff_step.sh"))
+        .args(arguments)
+        .env("CHECKS_BIN", binary.parent().unwrap())
+        .output()
+        .unwrap()
+}
+
+fn said(arguments: &[&str]) -> String {
+    let output = diff_step(arguments);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {complaint}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The files of which lines are shown, in order.
+fn files(said: &str) -> Vec<&str> {
+    let heads = said.lines().filter_map(|line| line.strip_prefix("diff --git a/"));
+    heads
+        .map(|head| head.split(' ').next().unwrap())
+        .map(|path| path.split_once('/').unwrap().1)
+        .collect()
+}
+
+#[test]
+fn a_step_fits_on_its_pages_without_its_tests() {
+    let text = said(&["6"]);
+    let length = text.lines().count();
+    assert!(length <= 700, "{length} lines");
+    assert!(files(&text).iter().all(|file| !file.starts_with("src/tests")));
+    assert!(!text.contains('\x1b'), "colours in a pipe");
+}
+
+#[test]
+fn new_files_come_first_in_the_order_of_the_notes() {
+    let two = said(&["2"]);
+    let (new, touched) = files(&two).into_iter().partition::<Vec<_>, _>(|file| is_new(&two, file));
+    let expected = [
+        "src/jsonrpc.rs",
+        "src/call.rs",
+        "src/mcp.rs",
+        "src/headers.rs",
+        "src/transport.rs",
+    ];
+    assert_eq!(new, expected);
+    assert_eq!(files(&two)[..5], expected);
+    assert!(touched.contains(&"src/app.rs"), "{touched:?}");
+}
+
+fn is_new(
+    said: &str,
+    file: &str,
+) -> bool {
+    said.contains(&format!("--- /dev/null\n+++ b/step2/{file}\n"))
+}
+
+#[test]
+fn tests_are_shown_to_those_who_ask() {
+    assert!(files(&said(&["6", "--tests"])).contains(&"src/tests/bearer.rs"));
+    assert_eq!(files(&said(&["6", "bearer.rs"])), ["src/tests/bearer.rs"]);
+}
+
+#[test]
+fn one_file_is_shown_alone() {
+    let text = said(&["6", "keys.rs"]);
+    assert_eq!(files(&text), ["src/keys.rs"]);
+    assert!(text.contains("  lines: +37 -1 in these files\n"), "{text}");
+    assert_eq!(files(&said(&["6", "src/app.rs", "call.rs"])).len(), 2);
+}
+
+#[test]
+fn the_sum_is_that_of_the_overview() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for step in 2..=8 {
+        let text = said(&[&step.to_string(), "--stat"]);
+        let sum = text.lines().find_map(|line| line.strip_prefix("  lines: ")).unwrap();
+        let count = sum.strip_suffix(" in src/, without tests").unwrap();
+        let row = format!("| [{step}](step{step}/README.md) |");
+        let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
+        assert!(row.contains(&format!("| {count} |")), "{count}: {row}");
+    }
+}
+
+#[test]
+fn old_and_new_stand_side_by_side() {
+    let text = said(&["6", "tools.rs", "--side-by-side"]);
+    let row = text.lines().find(|line| line.contains("- ") && line.contains("+ ")).unwrap();
+    let (old, new) = row.split_once('│').unwrap();
+    assert!(
+        old.contains("_call: &Call,") && new.contains(" call: &Call,"),
+        "{row}"
+    );
+}
+
+#[test]
+fn the_page_is_complete_in_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("six.html");
+    let path = file.to_str().unwrap();
+    assert_eq!(said(&["6", "--html", path]).trim(), path);
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(page.contains("prefers-color-scheme: dark"));
+    assert!(page.contains("<a id=\"step6-src-auth.rs-40\" href=\"#step6-src-auth.rs-40\">40</a>"));
+    for foreign in ["src=\"", "<link", "http://", "@import"] {
+        assert!(
+            !page.replace("http://localhost", "").contains(foreign),
+            "{foreign}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    for (arguments, status) in [
+        (vec!["6", "nix.rs"], 1),
+        (vec!["6", "nix.rs", "--side-by-side"], 1),
+        (vec!["6", "--html"], 2),
+        (vec!["1"], 2),
+        (vec!["auth.rs"], 2),
+        (vec!["6", "--colour"], 2),
+    ] {
+        let output = diff_step(&arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// On a terminal it would wait for a key. Here it must not, and an answer cut short is no error.
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let command = format!(
+        "'{}' 6 | head -n 1",
+        root().join("scripts/diff_step.sh").display()
+    );
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+}
