@@ -126,7 +126,7 @@ path = "src/main.rs"\
 
 '
     mv "$SERVER/src/tools.rs" "$SERVER/src/toolbox.rs"
-    sed -i.old -e 's/\btools::list/toolbox::every_tool/' -e 's/crate::tools/crate::toolbox/' -e 's/^mod tools/mod toolbox/' \
+    sed -i.old -e 's/tools::list/toolbox::every_tool/' -e 's/crate::tools/crate::toolbox/' -e 's/^mod tools/mod toolbox/' \
         "$SERVER"/src/*.rs && rm -f "$SERVER"/src/*.old
     in_server src/toolbox.rs -e 's/fn list/fn every_tool/' -e 's/Returns the current time/Tells the time of day/'
     exercise check
