@@ -198,6 +198,11 @@ tell() {
 
 # ---- making an exercise -----------------------------------------------------------------------------------------
 
+# at_work WHAT: on a terminal, what takes a while; the next such line or `at_work ''` takes its place.
+at_work() {
+    [ ! -t 1 ] || printf '\r\033[K%s' "$1"
+}
+
 # The workspace around the server.
 write_workspace() {
     set -- "$1" "${SERVER##*/}"
@@ -314,6 +319,10 @@ solution() {
 # The next exercise: from the repository's own files, or with --mine on top of what the reader has.
 next() {
     local following
+    case ${1-} in
+    '' | --mine) ;;
+    *) usage "next takes nothing, or --mine" ;;
+    esac
     current
     [ -f "$EXERCISE/.failed" ] || [ "$(recall "done" "$NAME")" = "$(files_now)" ] ||
         die "whether exercise $NAME is done is not known of these files: scripts/exercise.sh check"
@@ -332,7 +341,6 @@ next() {
         begin "$following"
         ;;
     --mine) begin_on_top "$following" ;;
-    *) usage "next takes nothing, or --mine" ;;
     esac
 }
 
@@ -358,6 +366,7 @@ build() {
     [ ! -t 1 ] || CARGO_TERM_COLOR=always
     apart build_beside "$EXERCISE" --message-format=json-render-diagnostics \
         >"$SCRATCH/built" 2>"$SCRATCH/compiler" || {
+        at_work ''
         cat "$SCRATCH/compiler" >&2
         exit 1
     }
@@ -402,17 +411,21 @@ service() {
 }
 
 check() {
-    local began=$SECONDS sum total
+    local began=$SECONDS sum total status
     current
     need rust curl:7.82 cc
     find_jq
     SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/exercise.XXXXXX") || exit 1
     sum=$(files_now)
+    at_work "building your server .."
     build "$NAME"
+    at_work "asking your server .."
     total=$(claims "$NAME" | wc -l)
     CHECKS_BIN=$SCRATCH/bin CHECKS_FIRST=yes CHECKS_SERVICE=$(service) CHECKS_SETTINGS=$SERVER/settings.env \
         apart "$TEXTS/claims.sh" "$NAME" >"$SCRATCH/claims" 2>&1
-    judge "$?" "$((total))" "$sum" "$((SECONDS - began))"
+    status=$?
+    at_work ''
+    judge "$status" "$((total))" "$sum" "$((SECONDS - began))"
 }
 
 # judge STATUS TOTAL SUM SECONDS: tells how it went, and remembers it.
@@ -446,6 +459,7 @@ comparison() {
 show_failure() {
     local from=$NAME group count
     case $4 in [1-8]) from=$4 ;; esac
+    [ -z "$3" ] || printf '%s\t%s\n' "$from" "$3" >"$EXERCISE/.failed"
     printf 'Exercise %s: %s of %s claims hold. The first that does not:\n\n' "$NAME" "$1" "$2"
     if [ -z "$3" ]; then
         cat "$SCRATCH/claims"
@@ -456,7 +470,6 @@ show_failure() {
         sed 's/eyJ[A-Za-z0-9_.-]*/TOKEN/g' | cut -c 1-600 | fold -s -w 79
     echo
     [ "$from" = "$NAME" ] || echo "This held before you began: it is a claim of step $from (scripts/checks/step$from.sh)."
-    printf '%s\t%s\n' "$from" "$3" >"$EXERCISE/.failed"
     group=$(group_of "$from" "$3")
     if [ -n "$group" ]; then
         count=$(recall hint "$from" "$group")

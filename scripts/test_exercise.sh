@@ -73,7 +73,7 @@ what_is_said() {
         exercise $command
         check "$command -> status 2, and which there are" said 2 'there are: 2 3 4 5 6 7 8 tool rmcp issuer'
     done
-    for command in start 'start 2 3' 'check 6' 'watch now' frobnicate; do
+    for command in start 'start 2 3' 'check 6' 'watch now' 'next step' frobnicate; do
         # shellcheck disable=SC2086
         exercise $command
         check "$command -> status 2, and how to call it" said 2 'scripts/exercise.sh start|check|watch|hint'
