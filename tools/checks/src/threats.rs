@@ -12,8 +12,8 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 
+use crate::root::root;
 use crate::sabotage::Flaw;
 use crate::sabotage::Place;
 use crate::sabotage::Sabotage;
@@ -106,11 +106,6 @@ const TOPICS: [Topic; 10] = [
         opening: "The client carries the password and the tokens, and the server it talks to may be anybody's.",
     },
 ];
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
-}
 
 /// The step that a script tests.
 fn step_of(script: &str) -> Option<u8> {
