@@ -3,8 +3,9 @@
 # the requests when one of them is drained, restarted, killed, stuck or full. All of it on loopback.
 #
 #   scripts/test_deploy.sh          every claim; a line of load says how many requests were sent, and what became of them
-#   scripts/test_deploy.sh keycloak Keycloak's own cluster as the issuer: one of two nodes is killed; only when named, too
-#   scripts/test_deploy.sh prometheus  the real Prometheus reads the figures of examples/rmcp-server; only when named, too
+#   scripts/test_deploy.sh haproxy  the same behind HAProxy, the faults that a proxy can meet; only when named
+#   scripts/test_deploy.sh keycloak Keycloak's own cluster as the issuer: one of two nodes is killed; likewise
+#   scripts/test_deploy.sh prometheus the real Prometheus reads the figures of examples/rmcp-server; likewise
 #   scripts/test_deploy.sh image    builds what deploy/Dockerfile builds, in a clean clone: minutes, so only when named
 #
 # Needs Linux, nginx, openssl and python3. What is not there is skipped and counted; with CI=true it is installed from Debian,
@@ -68,7 +69,7 @@ only_c_libraries() {
 }
 
 case ${1-} in
-'' | keycloak) ;;
+'' | keycloak | haproxy) ;;
 image)
     check_image
     finish
@@ -81,7 +82,7 @@ prometheus)
     check_prometheus
     finish
     ;;
-*) die "usage: scripts/test_deploy.sh [keycloak|prometheus|image]" ;;
+*) die "usage: scripts/test_deploy.sh [haproxy|keycloak|prometheus|image]" ;;
 esac
 
 # ---- what is needed -------------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ esac
 [ "$(uname -s)" = Linux ] || give_up 'replica.sh reads /proc: it needs Linux'
 # The package puts it where only root looks.
 PATH=$PATH:/usr/sbin
-provide nginx nginx || give_up 'there is no nginx (apt-get install nginx)'
+[ "${1-}" = haproxy ] || provide nginx nginx || give_up 'there is no nginx (apt-get install nginx)'
 provide openssl openssl || give_up 'there is no openssl (apt-get install openssl)'
 provide python3 python3 || give_up 'there is no python3 (apt-get install python3)'
 build auth-server step8 mcp-client gen-token
@@ -596,14 +597,26 @@ if [ "${1-}" = keycloak ]; then
     finish
 fi
 ISSUER=$ORIGIN
-check_unit
+[ $# -gt 0 ] || check_unit
 make_keys "$KEYS"
 tokens >"$SCRATCH/tokens"
-write_nginx_conf
 start_issuer
-start_nginx
+# Before the replicas, which get their keys through it.
+if [ "${1-}" = haproxy ]; then
+    # shellcheck source-path=SCRIPTDIR source=deploy_haproxy.sh
+    . "$ROOT/scripts/deploy_haproxy.sh"
+    provide haproxy haproxy || give_up 'there is no HAProxy (apt-get install haproxy)'
+    start_haproxy
+else
+    write_nginx_conf
+    start_nginx
+fi
 replica "$A"
 replica "$B"
+if [ "${1-}" = haproxy ]; then
+    check_haproxy
+    finish
+fi
 URL=$ORIGIN
 check_logins
 check_drain

@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 
 use toml::Table;
+
+use crate::root::root;
 
 /// A package as one compiles it: name and version, and whether it runs at compile time.
 type Unit = (String, bool);
@@ -22,11 +22,6 @@ type Unit = (String, bool);
 type Features = BTreeMap<Unit, BTreeSet<String>>;
 
 const BUILD: &str = "[build-dependencies]";
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
-}
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))

@@ -29,6 +29,8 @@ mod pages;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod root;
+#[cfg(test)]
 mod sabotage;
 #[cfg(test)]
 mod sdk;

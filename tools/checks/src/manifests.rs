@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 
 use toml::Table;
 use toml::Value;
 
+use crate::root::root;
+
 /// Longer ones are cut where they are listed.
 const LONGEST: usize = 120;
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
-}
 
 fn manifest(folder: &Path) -> Table {
     let file = folder.join("Cargo.toml");

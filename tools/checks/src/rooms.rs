@@ -14,6 +14,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::graph::Graph;
+use crate::root::root;
 use crate::server::name;
 
 /// Between these lines of a README lies its picture.
@@ -21,11 +22,6 @@ const BEGIN: &str = "<!-- rooms -->";
 const END: &str = "<!-- /rooms -->";
 
 const COMMAND: &str = "UPDATE_ROOMS=1 cargo test -p checks rooms";
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
-}
 
 fn step(number: u8) -> PathBuf {
     root().join(name(number))

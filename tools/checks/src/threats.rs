@@ -12,8 +12,8 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 
+use crate::root::root;
 use crate::sabotage::Flaw;
 use crate::sabotage::Place;
 use crate::sabotage::Sabotage;
@@ -107,9 +107,14 @@ const TOPICS: [Topic; 10] = [
     },
 ];
 
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
+/// The step that a script tests.
+fn step_of(script: &str) -> Option<u8> {
+    script.strip_prefix("test_step")?.strip_suffix(".sh")?.parse().ok()
+}
+
+/// Where a script's own claims are, in `scripts/`.
+fn home(script: &str) -> String {
+    step_of(script).map_or_else(|| script.to_owned(), |step| format!("checks/step{step}.sh"))
 }
 
 /// The sources of the claims that a script makes: its own, or those of the checks of its step and of earlier ones.
@@ -117,10 +122,9 @@ fn claims(
     root: &Path,
     script: &str,
 ) -> String {
-    let step = script.strip_prefix("test_step").and_then(|rest| rest.strip_suffix(".sh"));
-    let files = match step.and_then(|step| step.parse::<u8>().ok()) {
+    let files = match step_of(script) {
         Some(step) => (1..=step).map(|step| format!("checks/step{step}.sh")).collect(),
-        None => vec![script.to_owned()],
+        None => vec![home(script)],
     };
     let read = |file| fs::read_to_string(root.join("scripts").join(file)).unwrap_or_default();
     files.into_iter().map(read).collect()
@@ -170,12 +174,15 @@ fn row(
         return Err(Flaw::Claim(claim.to_owned()));
     }
     sabotage.head("Breaks")?;
+    let home = home(&script);
+    let name = &sabotage.name;
     let row = format!(
-        "| {} | {} | {} [{file}](../{file}), `{item}` | `{claim}` ({script}), red with `{}` |\n",
+        "| {} | {} | {} [{file}](../{file}), `{item}` | `{}` in [{home}](../scripts/{home}), red with \
+         [{name}](../scripts/sabotage/{name}.patch) |\n",
         cell(sabotage.head("Threat")?),
         cell(sabotage.head("Costs")?),
         cell(sabotage.head("Check")?),
-        sabotage.name,
+        cell(claim),
     );
     Ok(row)
 }

@@ -13,6 +13,7 @@ use std::process::Command;
 use toml::Table;
 use toml::Value;
 
+use crate::root::root;
 use crate::server::name;
 
 /// Most lines of code that a step may take away from the one before it.
@@ -32,11 +33,6 @@ const TOUCHED_BY_WHOAMI: [&str; 10] = [
     "tests.rs",
     "tests/bearer.rs",
 ];
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap().to_owned()
-}
 
 fn manifest(member: &str) -> Table {
     let path = root().join(member).join("Cargo.toml");
