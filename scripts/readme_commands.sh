@@ -227,10 +227,10 @@ stop_server() {
     printf -v "$1" ''
 }
 
-# tell COMMAND: has the session's shell run it and waits until it is done, at most five minutes (cargo may have to
+# tell COMMAND: has the session's shell run it and waits until it is done, at most twenty minutes (cargo may have to
 # build). Output in $SESSION/out, status in STATUS.
 tell() {
-    local left=6000
+    local left=24000
     rm -f "$SESSION/status"
     printf '%s\n' "{ $1
 } >$SESSION/out 2>&1 </dev/null; echo \$? >$SESSION/status.new; mv $SESSION/status.new $SESSION/status" >&7

@@ -290,7 +290,7 @@ async fn step_6() -> Vec<Event> {
 /// From the first knock to the first answer inside.
 async fn step_7() -> Vec<Event> {
     let stage = Stage::with_issuer(7).await;
-    stage.note("knows nothing but the URL of /mcp");
+    stage.note("a client that knows nothing but the URL of /mcp");
     stage.walk().await;
     let mut events = stage.recorder.events();
     let is_inside = |event: &Event| match event {

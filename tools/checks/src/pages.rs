@@ -32,6 +32,23 @@ const FIRST_PICTURE: usize = 25;
 
 const GLOSSARY: &str = "docs/glossary.md";
 
+/// Words of the glossary that are words of every day, too, or mostly appear as code: where they are
+/// linked is left to the author.
+const EVERYDAY: [&str; 12] = [
+    "claim",
+    "client",
+    "handshake era",
+    "kid",
+    "leeway",
+    "modern era",
+    "origin and host",
+    "resource",
+    "role",
+    "state",
+    "tool",
+    "user",
+];
+
 /// What a page has, as a forge reads it.
 #[derive(Default)]
 struct Page {
@@ -39,39 +56,80 @@ struct Page {
     links: Vec<String>,
     /// The anchors of its headings.
     anchors: BTreeSet<String>,
+    /// Its words in lower case, without headings, code and what is linked.
+    prose: String,
+    /// The anchors of the glossary that it links, each with the length of the prose before.
+    explained: Vec<(String, usize)>,
 }
 
 impl Page {
     fn read(path: &Path) -> Self {
         let text = read(path);
         let mut page = Self::default();
-        let mut heading = None;
+        let mut heading: Option<String> = None;
+        let mut is_apart = false;
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
             match event {
-                Event::Start(Tag::Link {
-                    dest_url,
-                    ..
-                })
-                | Event::Start(Tag::Image {
-                    dest_url,
-                    ..
-                }) => page.links.push(dest_url.into_string()),
+                Event::Start(
+                    Tag::Link {
+                        dest_url,
+                        ..
+                    }
+                    | Tag::Image {
+                        dest_url,
+                        ..
+                    },
+                ) => {
+                    page.add_link(dest_url.into_string());
+                    is_apart = true;
+                }
+                Event::Start(Tag::CodeBlock(_)) => is_apart = true,
+                Event::End(TagEnd::Link | TagEnd::Image | TagEnd::CodeBlock) => is_apart = false,
                 Event::Start(Tag::Heading {
                     ..
                 }) => heading = Some(String::new()),
                 Event::End(TagEnd::Heading(_)) => {
-                    let text = heading.take().unwrap_or_default();
-                    page.add_anchor(&anchor(&text));
+                    page.add_anchor(&anchor(&heading.take().unwrap_or_default()));
                 }
-                Event::Text(text) | Event::Code(text) => {
-                    if let Some(heading) = &mut heading {
-                        heading.push_str(&text);
-                    }
+                Event::Text(text) | Event::Code(text) if heading.is_some() => {
+                    heading.get_or_insert_default().push_str(&text);
                 }
+                Event::Text(text) if !is_apart => page.prose.push_str(&text.to_lowercase()),
+                Event::Code(_) => page.prose.push('`'),
+                Event::SoftBreak | Event::End(_) => page.prose.push(' '),
                 _ => {}
             }
         }
         page
+    }
+
+    fn add_link(
+        &mut self,
+        link: String,
+    ) {
+        if let Some((_, anchor)) = link.split_once("docs/glossary.md#") {
+            self.explained.push((anchor.to_owned(), self.prose.len()));
+        }
+        self.links.push(link);
+    }
+
+    /// Whether a word of the glossary stands in the prose before it is linked, or without a link.
+    fn lacks(
+        &self,
+        word: &str,
+    ) -> bool {
+        let is_letter = |c: char| c.is_alphanumeric() || "-_`".contains(c);
+        let first = self.prose.match_indices(word).find(|(at, _)| {
+            let after = &self.prose[at + word.len()..];
+            let after = after.strip_prefix('s').unwrap_or(after);
+            !self.prose[..*at].ends_with(is_letter) && !after.starts_with(is_letter)
+        });
+        let explained = self.explained.iter().find(|(linked, _)| *linked == anchor(word));
+        match (first, explained) {
+            (Some((at, _)), Some((_, linked))) => at < *linked,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
     }
 
     /// Of headings with the same words, the second has `-1` at its end.
@@ -157,21 +215,37 @@ fn every_link_leads_somewhere() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// The words of the glossary, in lower case.
+fn words() -> Vec<String> {
+    let text = read(&root().join(GLOSSARY));
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    headings.map(str::to_lowercase).collect()
+}
+
 #[test]
-fn every_readme_leads_to_the_glossary() {
+fn every_readme_explains_a_word_where_it_first_uses_it() {
     let docs = root().join("docs");
+    let mut problems = Vec::new();
     for path in pages() {
         let is_readme = path.file_name().is_some_and(|name| name == "README.md");
-        if is_readme && !path.starts_with(&docs) {
-            let links = Page::read(&path).links;
-            let leads = links.iter().any(|link| link.contains("docs/glossary.md"));
-            assert!(
-                leads,
-                "{}: link the first of its words to {GLOSSARY}",
+        if !is_readme || path.starts_with(&docs) {
+            continue;
+        }
+        let page = Page::read(&path);
+        let leads = page.links.iter().any(|link| link.contains(GLOSSARY));
+        if !leads {
+            problems.push(format!("{}: link {GLOSSARY}", path.display()));
+        }
+        let lacking = words().into_iter().filter(|word| page.lacks(word));
+        for word in lacking.filter(|word| !EVERYDAY.contains(&word.as_str())) {
+            let link = format!("{GLOSSARY}#{}", anchor(&word));
+            problems.push(format!(
+                "{}: link the first \"{word}\" to {link}",
                 path.display()
-            );
+            ));
         }
     }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]

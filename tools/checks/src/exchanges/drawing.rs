@@ -50,7 +50,7 @@ pub(super) fn draw(events: &[Event]) -> String {
     while let Some(event) = events.get(at) {
         at += 1;
         match event {
-            Event::Note(text) => lines.push(format!("Note over C: {}", label(text))),
+            Event::Note(text) => lines.push(format!("Note over C,M: {}", label(text))),
             Event::Request(sent) if sent.from == Party::Browser => {
                 let pages = events[at - 1..].iter().take_while(|event| is_page(event)).count();
                 lines.extend(pages_in_a_browser(sent, &events[at - 1..at - 1 + pages]));
