@@ -57,7 +57,7 @@ blocks() {
             left = 0
             first = 1
             if (kind !~ /^(console|sh|bash)$/) {
-                if (kind !~ /^(text|json|toml|mermaid|diff|rust|yaml|ini|html|nginx|dockerfile)$/) print NR, "?", kind
+                if (kind !~ /^(text|json|toml|markdown|mermaid|diff|rust|yaml|ini|html|nginx|dockerfile)$/) print NR, "?", kind
                 left = 1
             } else if (reason != "") {
                 print NR, "x", reason
