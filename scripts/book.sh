@@ -11,6 +11,8 @@
 set -u
 
 MDBOOK=0.5.4
+# What showing the book takes; building it takes only the first.
+ALL_FEATURES=search,serve,watch
 # The small edition of Mermaid: without the kinds of pictures that nobody draws here.
 MERMAID=12.0.0
 MERMAID_SHA256=9f2807e402479d2864bfd9a95052076fc69d0ff45a0b25148b84b70fc33425b9
@@ -53,19 +55,22 @@ trap 'exit 143' TERM
 
 # ---- what is needed ---------------------------------------------------------------------------------------------
 
-# has_mdbook FEATURES: whether there is an mdBook 0.5, and sets MDBOOK_BIN to it.
+# has_mdbook FEATURES..: whether there is an mdBook 0.5 with one of these sets of features, and sets MDBOOK_BIN to it.
 has_mdbook() {
+    local features
     MDBOOK_BIN=mdbook
     case $(mdbook --version 2>/dev/null) in 'mdbook v0.5.'*) return ;; esac
-    MDBOOK_BIN=$TARGET/mdbook-${1//,/-}/bin/mdbook
-    case $("$MDBOOK_BIN" --version 2>/dev/null) in "mdbook v$MDBOOK") return ;; esac
+    for features; do
+        MDBOOK_BIN=$TARGET/mdbook-${features//,/-}/bin/mdbook
+        case $("$MDBOOK_BIN" --version 2>/dev/null) in "mdbook v$MDBOOK") return ;; esac
+    done
     return 1
 }
 
-# find_mdbook FEATURES TIME: the same, and builds one if there is none.
+# find_mdbook FEATURES TIME: the same for one set, or for all that there is; and builds one if there is none.
 find_mdbook() {
     local folder=$TARGET/mdbook-${1//,/-}
-    has_mdbook "$1" && return
+    has_mdbook "$1" "$ALL_FEATURES" && return
     echo "# no mdBook 0.5 here: building $MDBOOK once, into $folder ($2 on two cores)" >&2
     cargo install --quiet --locked --no-default-features --features "$1" --root "$folder" \
         --target-dir "$TARGET/mdbook-build" "mdbook@$MDBOOK" </dev/null || {
@@ -73,6 +78,7 @@ find_mdbook() {
         exit 1
     }
     rm -rf "$TARGET/mdbook-build"
+    MDBOOK_BIN=$folder/bin/mdbook
 }
 
 # sha256 FILE: its digest.
@@ -154,7 +160,7 @@ watch() {
 }
 
 if [ "$mode" = missing ]; then
-    has_mdbook search && [ -f "$MERMAID_JS" ] && exit 0
+    has_mdbook search "$ALL_FEATURES" && [ -f "$MERMAID_JS" ] && exit 0
     echo "mdBook or Mermaid is not here (scripts/book.sh fetches them)"
     exit 1
 fi
@@ -162,7 +168,7 @@ find_lesson
 find_mermaid
 case $mode in
 serve)
-    find_mdbook search,serve 'two minutes'
+    find_mdbook "$ALL_FEATURES" 'three minutes'
     build
     watch &
     WATCHER=$!

@@ -13,6 +13,7 @@ use anyhow::bail;
 
 use crate::difference;
 use crate::difference::Line;
+use crate::difference::Mark;
 use crate::files::File;
 use crate::files::Kind;
 use crate::files::Package;
@@ -248,7 +249,10 @@ fn place(
     name: &str,
 ) -> Option<usize> {
     items.iter().filter(|item| item.name == name).find_map(|item| {
-        let from = lines.iter().position(|line| line.new >= item.start)?;
+        let first = lines.iter().position(|line| line.new >= item.start)?;
+        // What its first lines take the place of.
+        let replaced = lines[..first].iter().rev().take_while(|line| line.mark == Mark::Removed);
+        let from = first - replaced.count();
         let to = lines.iter().rposition(|line| line.new <= item.end)? + 1;
         let change = (from..to).find(|at| lines[*at].is_change())?;
         let hunk = hunks.iter().find(|hunk| hunk.contains(&change))?;
@@ -313,6 +317,16 @@ mod tests {
         let readings = material.readings(&[]).unwrap();
         assert_eq!(readings[0].pieces.len(), 1);
         assert_eq!(readings[0].pieces[0].notes[0].item, "two");
+    }
+
+    #[test]
+    fn a_line_that_is_replaced_stands_with_the_note_on_what_takes_its_place() {
+        let new = NEW.replace("use a;", "use b;").replace("/// Two.", "/// Zwei.");
+        let material = material(NEW, &new, "## src/a.rs\n\n### two\n\nWhy.\n");
+        let readings = material.readings(&[]).unwrap();
+        let lines = readings[0].lines_of(&readings[0].pieces[1]);
+        let texts: Vec<_> = lines[..2].iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["/// Two.", "/// Zwei."]);
     }
 
     #[test]

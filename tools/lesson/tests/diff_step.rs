@@ -143,6 +143,54 @@ fn what_is_not_there_is_named() {
     }
 }
 
+/// The steps have none today; who adds one need not hide it.
+#[test]
+fn tests_within_a_file_are_left_out_and_declarations_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "#[cfg(test)]\nmod tests;\n\nfn main() {}\n";
+    let grown = format!(
+        "{source}\nfn two() {{}}\n\n#[cfg(test)]\nmod inside {{\n    fn three() {{}}\n}}\n"
+    );
+    for (step, text) in [("step1", source), ("step2", &grown)] {
+        fs::create_dir_all(folder.path().join(step).join("src")).unwrap();
+        fs::write(
+            folder.path().join(step).join("Cargo.toml"),
+            format!("name = \"{step}\"\n"),
+        )
+        .unwrap();
+        fs::write(folder.path().join(step).join("src/main.rs"), text).unwrap();
+    }
+    let in_folder = |arguments: &[&str]| {
+        let script = root().join("scripts/diff_step.sh");
+        let output = Command::new("bash")
+            .arg(script)
+            .args(arguments)
+            .env("ROOT", folder.path())
+            .env(
+                "CHECKS_BIN",
+                Path::new(env!("CARGO_BIN_EXE_lesson")).parent().unwrap(),
+            )
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let without = in_folder(&["2"]);
+    assert!(
+        without.contains("+fn two() {}") && !without.contains("three"),
+        "{without}"
+    );
+    assert!(
+        without.contains("  lines: +2 -0 in src/, without tests"),
+        "{without}"
+    );
+    assert!(in_folder(&["2", "--tests"]).contains("+    fn three() {}"));
+    let columns = in_folder(&["2", "--side-by-side"]);
+    assert!(
+        columns.contains("fn two() {}") && !columns.contains("three"),
+        "{columns}"
+    );
+}
+
 /// On a terminal it would wait for a key. Here it must not, and an answer cut short is no error.
 #[test]
 fn a_reader_who_has_seen_enough_is_no_error() {
