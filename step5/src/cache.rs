@@ -24,11 +24,11 @@ pub(crate) trait Load: Send + Sync + 'static {
 
 /// When a value is loaded again.
 pub(crate) struct Rules {
-    /// A value of this age is.
+    /// How long a value serves before it is loaded again.
     pub(crate) fresh_for: Duration,
-    /// A value of this age no longer serves where it cannot be loaded again.
+    /// How long it serves where it cannot be loaded again.
     pub(crate) usable_for: Duration,
-    /// For so long after a load no wish of a caller brings about another one.
+    /// How long after a load there is no other one, whatever callers ask for.
     pub(crate) pause: Duration,
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Config {
     #[arg(default_values = ["/roles", "/realm_access/roles"])]
     pub(crate) roles_claim: Vec<String>,
 
-    /// How many tools one user may call in a minute, on average and at once; 0 is no limit
+    /// How many tool calls a user may make in a minute, on average and at once; 0 is no limit
     #[arg(long, env = "MCP_CALLS_PER_MINUTE", default_value_t = 600)]
     pub(crate) calls_per_minute: u32,
 
