@@ -180,17 +180,22 @@ group_of() {
     done < <(hints_of "$1")
 }
 
+# hints_in NAME GROUP: how many hints a group has.
+hints_in() {
+    hints_of "$1" | awk -F '\t' -v group="$2" '$1 == "hint" && $2 == group { n++ } END { print n + 0 }'
+}
+
 # tell NAME GROUP COUNT: the first hints of a group, and where to read.
 tell() {
     local kind group text number=0 all
-    all=$(hints_of "$1" | awk -F '\t' -v group="$2" '$1 == "hint" && $2 == group' | wc -l)
+    all=$(hints_in "$1" "$2")
     while IFS=$'\t' read -r kind group text; do
         [ "$group" = "$2" ] || continue
         case $kind in
         read) echo "read: $text" ;;
         hint)
             number=$((number + 1))
-            [ "$number" -gt "$3" ] || echo "hint $number of $((all)): $text"
+            [ "$number" -gt "$3" ] || echo "hint $number of $all: $text"
             ;;
         esac
     done < <(hints_of "$1") | plain
@@ -456,6 +461,8 @@ comparison() {
     esac
 }
 
+NO_MORE='That is every hint. Our solution: scripts/exercise.sh solution (your files are kept)'
+
 show_failure() {
     local from=$NAME group count
     case $4 in [1-8]) from=$4 ;; esac
@@ -476,7 +483,11 @@ show_failure() {
         [ -n "$count" ] || count=1
         remember hint "$from" "$group" "$count"
         tell "$from" "$group" "$count"
-        echo "More: scripts/exercise.sh hint"
+        if [ "$count" -lt "$(hints_in "$from" "$group")" ]; then
+            echo "More: scripts/exercise.sh hint"
+        else
+            echo "$NO_MORE"
+        fi
     fi
 }
 
@@ -487,13 +498,13 @@ hint() {
     IFS=$'\t' read -r from claim <"$EXERCISE/.failed"
     group=$(group_of "$from" "$claim")
     [ -n "$group" ] || die "there is no hint for: $claim"
-    all=$(hints_of "$from" | awk -F '\t' -v group="$group" '$1 == "hint" && $2 == group' | wc -l)
+    all=$(hints_in "$from" "$group")
     count=$(($(recall hint "$from" "$group") + 1))
     echo "$claim"
     if [ "$count" -gt "$all" ]; then
-        count=$((all))
+        count=$all
         tell "$from" "$group" "$count"
-        echo "That was the last hint. Ours: scripts/exercise.sh solution (your files are kept)"
+        echo "$NO_MORE"
     else
         tell "$from" "$group" "$count"
     fi

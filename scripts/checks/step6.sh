@@ -2,8 +2,8 @@
 # Step 6: nobody gets in without a valid token.
 
 checks_of_step6() {
-    the_user_is_known
     no_credentials
+    the_user_is_known
     odd_credentials
     flawed_tokens
     forged_tokens
