@@ -329,6 +329,24 @@ mod tests {
         assert_eq!(texts, ["/// Two.", "/// Zwei."]);
     }
 
+    /// Else neither side could show them beside each other.
+    #[test]
+    fn no_cut_parts_a_line_from_what_takes_its_place() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        for name in crate::markdown::STEPS {
+            let material = Material::read(root, name, false).unwrap();
+            for reading in material.readings(&[]).unwrap() {
+                for piece in reading.pieces.iter().filter(|piece| piece.range.start > 0) {
+                    let at = piece.range.start;
+                    let (before, after) = (reading.lines[at - 1].mark, reading.lines[at].mark);
+                    let is_parted = before == Mark::Removed && after != Mark::Same;
+                    let path = &reading.file.path;
+                    assert!(!is_parted, "{name}, {path}: a cut before line {at}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_note_on_what_did_not_change_is_an_error() {
         let new = NEW.replace("    2\n", "    22\n");
