@@ -49,6 +49,9 @@ pub(crate) fn page(
     look: &Look,
 ) -> anyhow::Result<String> {
     let readings = material.readings(wanted)?;
+    if readings.is_empty() {
+        return Ok(material.nothing_to_show(wanted));
+    }
     let mut text = String::new();
     for reading in &readings {
         let head = format!(

@@ -141,6 +141,20 @@ impl Material {
         Ok(readings)
     }
 
+    /// Said where none of the files that were asked for has changed.
+    pub(crate) fn nothing_to_show(
+        &self,
+        wanted: &[String],
+    ) -> String {
+        let package = &self.package;
+        format!(
+            "{}: the same in {} and {}",
+            wanted.join(", "),
+            package.old_name,
+            package.name
+        )
+    }
+
     fn lost_files(&self) -> Vec<Lost> {
         let changed =
             |path: &str| self.files.iter().any(|file| file.path == path && file.kind != Kind::Same);
