@@ -17,36 +17,60 @@
 # Tests are src/tests.rs, src/tests/ and modules marked #[cfg(test)] within a file.
 set -u
 
-usage() {
+# The head of this file, without its signs.
+help() {
+    awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
+}
+
+# wrong WHAT: says what cannot be understood, and what could be.
+wrong() {
+    echo "$1" >&2
     echo "usage: scripts/diff_step.sh N [FILE..] [--tests] [--stat | --side-by-side | --html FILE]   where N is 2 to 8, or whoami: shows what step N adds to step N-1." >&2
     exit 2
 }
 
-step='' view=lines tests=no page='' wanted=''
+# show VIEW OPTION: one view at a time.
+show() {
+    [ -z "$view" ] || [ "$view" = "$1" ] || wrong "$2 does not go together with --stat, --side-by-side or --html: name one of them."
+    view=$1
+}
+
+step='' view='' tests=no page='' wanted=''
 while [ $# -gt 0 ]; do
     case $1 in
+    -h | --help)
+        help
+        exit 0
+        ;;
     --tests) tests=yes ;;
-    --stat) view=stat ;;
-    --side-by-side) view=columns ;;
-    --html)
-        view=html page=${2-}
-        [ -n "$page" ] || usage
-        shift
+    --stat) show stat "$1" ;;
+    --side-by-side) show columns "$1" ;;
+    --html | --html=*)
+        show html --html
+        if [ "$1" = --html ]; then
+            page=${2-}
+            [ $# -eq 1 ] || shift
+        else
+            page=${1#--html=}
+        fi
+        [ -n "$page" ] || wrong "--html needs the file to write: --html step6.html"
         ;;
-    -*) usage ;;
-    [2-8] | whoami)
-        [ -z "$step" ] || usage
-        step=$1
-        ;;
+    -*) wrong "there is no option $1" ;;
     *.rs | *.toml)
-        [ -n "$step" ] || usage
+        [ -n "$step" ] || wrong "$1: name the step before its files, such as: 6 auth.rs"
         wanted="$wanted $1"
         ;;
-    *) usage ;;
+    [2-8] | whoami)
+        [ -z "$step" ] || wrong "$1: one step at a time; $step is named already"
+        step=$1
+        ;;
+    1) wrong "step 1 is the first: there is nothing before it" ;;
+    *) wrong "'$1' is no step and no file of one" ;;
     esac
     shift
 done
-[ -n "$step" ] || usage
+[ -n "$step" ] || wrong "name a step"
+view=${view:-lines}
 
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
@@ -64,6 +88,15 @@ place_of() {
     *) echo "$ROOT/examples/$1" ;;
     esac
 }
+
+# A file may be called as the difference prints it: step6/src/auth.rs. From here on it is src/auth.rs.
+names=$wanted wanted=''
+for name in $names; do
+    for folder in "a/$old" "b/$new" "$old" "$new" "examples/$new"; do
+        name=${name#"$folder/"}
+    done
+    wanted="$wanted $name"
+done
 
 for folder in "$old" "$new"; do
     [ -f "$(place_of "$folder")/Cargo.toml" ] || {
@@ -102,6 +135,28 @@ is_colored() {
     [ -t 1 ] && [ -z "${NO_COLOR-}" ]
 }
 
+# How many characters a row may have: as COLUMNS says, or as the terminal does, of which standard error is the last to be
+# led elsewhere.
+width() {
+    local size
+    case ${COLUMNS-} in
+    '' | 0 | *[!0-9]*) ;;
+    *)
+        echo "$COLUMNS"
+        return
+        ;;
+    esac
+    size=$(stty size 2>/dev/null <&2)
+    size=${size#* }
+    if [ "${size:-0}" -gt 0 ]; then
+        echo "$size"
+    elif [ -t 1 ]; then
+        tput cols 2>/dev/null || echo 80
+    else
+        echo 160
+    fi
+}
+
 more=''
 [ "$tests" = no ] || more=--tests
 # shellcheck disable=SC2086 # words, on purpose
@@ -113,15 +168,11 @@ html)
     exit 0
     ;;
 columns)
-    width=160
-    if [ -t 1 ]; then
-        width=$(tput cols 2>/dev/null || echo 80)
-    fi
     if is_colored; then
         more="$more --color"
     fi
     # Built before the pager begins, so that an error is seen.
-    text=$(lesson columns "$new" $wanted $more --width "$width") || exit 1
+    text=$(lesson columns "$new" $wanted $more --width "$(width)") || exit 1
     printf '%s\n' "$text" | pager
     exit 0
     ;;
@@ -162,6 +213,15 @@ if is_colored; then
 else
     color=never bold='' plain=''
 fi
+
+# in_rows <NAMES: one a line, as many in a row as there is room for, indented.
+in_rows() {
+    awk '
+        length(row $0) > 100 { print row; row = "" }
+        { row = row (row == "" ? "    " : " ") $0 }
+        END { if (row != "") print row }
+    '
+}
 
 is_test() {
     case $1 in
@@ -213,7 +273,10 @@ for name in $wanted; do
         esac
     done
     [ "$found" = yes ] || {
-        echo "There is no $name in $new. Its files: $(cd "$new" && find src -name '*.rs' | sort | tr '\n' ' ')" >&2
+        {
+            echo "There is no $name in $new. Its files:"
+            (cd "$new" && find Cargo.toml src -type f) | sort | in_rows
+        } >&2
         exit 1
     }
 done
@@ -223,6 +286,15 @@ done
 git_diff() {
     GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
         git --no-pager diff --no-index --no-ext-diff --no-renames --diff-algorithm=histogram "$@"
+}
+
+# Whether files were asked for of which none has changed.
+nothing_changed() {
+    local file
+    [ -n "$wanted" ] || return 1
+    for file in $shown; do
+        [ "$(kind_of "$file")" = same ] || return 1
+    done
 }
 
 # difference KIND: the lines of all files of this kind, those first that the notes of the step name first.
@@ -279,9 +351,20 @@ summary() {
         what='in src/, with tests'
     fi
     echo "  lines: +$added -$removed $what"
-    echo "  unchanged, need not be read again:${unchanged:- none}"
+    if [ -z "$unchanged" ]; then
+        echo "  unchanged, need not be read again: none"
+    else
+        echo "  unchanged, need not be read again:"
+        # shellcheck disable=SC2086 # words, on purpose
+        printf '%s\n' $unchanged | in_rows
+    fi
 }
 
+if nothing_changed; then
+    # shellcheck disable=SC2086 # words, on purpose
+    printf '%s: the same in '"$old and $new"'\n' $shown
+    exit 0
+fi
 if [ "$view" = stat ]; then
     summary
     exit 0

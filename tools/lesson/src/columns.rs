@@ -49,6 +49,9 @@ pub(crate) fn page(
     look: &Look,
 ) -> anyhow::Result<String> {
     let readings = material.readings(wanted)?;
+    if readings.is_empty() {
+        return Ok(material.nothing_to_show(wanted));
+    }
     let mut text = String::new();
     for reading in &readings {
         let head = format!(
@@ -63,8 +66,12 @@ pub(crate) fn page(
             look.paint(&head, "1"),
             "─".repeat(look.width())
         );
+        let mut end = None;
         for piece in &reading.pieces {
-            text.push_str(&part(reading, piece, look));
+            // Nothing is left out where a hunk was only cut for the sake of a note.
+            let goes_on = end == Some(piece.range.start);
+            text.push_str(&part(reading, piece, goes_on, look));
+            end = Some(piece.range.end);
         }
         text.push('\n');
     }
@@ -78,9 +85,11 @@ pub(crate) fn page(
     Ok(text)
 }
 
+/// The lines of a piece, below a line that says so if something was left out before them.
 fn part(
     reading: &Reading<'_>,
     piece: &Piece<'_>,
+    goes_on: bool,
     look: &Look,
 ) -> String {
     let lines = reading.lines_of(piece);
@@ -94,12 +103,11 @@ fn part(
         }
         return text;
     }
-    let within = piece.within.as_deref().unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "{}",
-        look.paint(format!("@@ {within}").trim_end(), "36")
-    );
+    if !goes_on {
+        let within = piece.within.as_deref().unwrap_or_default();
+        let head = format!("@@ {within}");
+        let _ = writeln!(text, "{}", look.paint(head.trim_end(), "36"));
+    }
     let width = (look.width() - 3) / 2 - NUMBER - 3;
     for (old, new) in pairs(lines) {
         text.push_str(&row(old, new, width, look));
@@ -149,11 +157,7 @@ fn cell(
         Mark::Added => '+',
     };
     let number = if is_old { line.old } else { line.new };
-    let letters: Vec<_> = line.text.chars().collect();
-    let mut rows: Vec<String> = letters.chunks(width).map(|row| row.iter().collect()).collect();
-    if rows.is_empty() {
-        rows.push(String::new());
-    }
+    let rows = wrapped(line.text, width);
     let head = |at: usize| {
         if at == 0 {
             format!("{number:NUMBER$} {sign} ")
@@ -165,6 +169,38 @@ fn cell(
         .enumerate()
         .map(|(at, row)| format!("{}{row:width$}", head(at)))
         .collect()
+}
+
+/// A line in rows that are not wider than `width`; all its letters, and at least one row.
+fn wrapped(
+    text: &str,
+    width: usize,
+) -> Vec<String> {
+    let letters: Vec<_> = text.chars().collect();
+    let mut rest = &letters[..];
+    let mut rows = Vec::new();
+    while rest.len() > width {
+        let (row, below) = rest.split_at(end_of_row(rest, width));
+        rows.push(row.iter().collect());
+        rest = below;
+    }
+    rows.push(rest.iter().collect());
+    rows
+}
+
+/// Where to end a row: behind the last space of its second half, else behind the last punctuation there, else where it
+/// is full.
+fn end_of_row(
+    letters: &[char],
+    width: usize,
+) -> usize {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let is_between_words = |at: &usize| !is_word(letters[at - 1]) && is_word(letters[*at]);
+    let ends = || (width / 2 + 1..=width).rev();
+    ends()
+        .find(|at| letters[at - 1] == ' ')
+        .or_else(|| ends().find(is_between_words))
+        .unwrap_or(width)
 }
 
 #[cfg(test)]
@@ -193,6 +229,33 @@ mod tests {
         let all = lines("", "abcdefghijkl\n");
         let rows = cell(Some(&all[0]), false, 10);
         assert_eq!(rows, ["   1 + abcdefghij", "       kl        "]);
+    }
+
+    #[test]
+    fn a_row_ends_between_words_where_it_can() {
+        for (text, rows) in [
+            ("one two three", vec!["one two ", "three"]),
+            ("key.find(kid)", vec!["key.find(", "kid)"]),
+            ("a_very_long_name", vec!["a_very_lon", "g_name"]),
+            ("", vec![""]),
+        ] {
+            assert_eq!(wrapped(text, 10), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cut_for_a_note_leaves_nothing_out() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        for name in crate::markdown::STEPS {
+            let material = Material::read(root, name, false).unwrap();
+            let text = page(&material, &[], &LOOK).unwrap();
+            let heads = text.lines().filter(|line| line.starts_with("@@")).count();
+            let readings = material.readings(&[]).unwrap();
+            let touched = readings.iter().filter(|reading| reading.file.kind != Kind::New);
+            let hunks: usize =
+                touched.map(|reading| crate::difference::hunks(&reading.lines).len()).sum();
+            assert_eq!(heads, hunks, "{name}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use anyhow::bail;
 use pulldown_cmark::Options;
 use pulldown_cmark::Parser;
 
@@ -30,6 +31,9 @@ pub(crate) fn page(
     wanted: &[String],
 ) -> anyhow::Result<String> {
     let readings = material.readings(wanted)?;
+    if readings.is_empty() {
+        bail!("{}", material.nothing_to_show(wanted));
+    }
     let package = &material.package;
     let title = format!("{} and {}, side by side", package.old_name, package.name);
     let mut body = String::new();

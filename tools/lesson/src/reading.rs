@@ -141,6 +141,20 @@ impl Material {
         Ok(readings)
     }
 
+    /// Said where none of the files that were asked for has changed.
+    pub(crate) fn nothing_to_show(
+        &self,
+        wanted: &[String],
+    ) -> String {
+        let package = &self.package;
+        format!(
+            "{}: the same in {} and {}",
+            wanted.join(", "),
+            package.old_name,
+            package.name
+        )
+    }
+
     fn lost_files(&self) -> Vec<Lost> {
         let changed =
             |path: &str| self.files.iter().any(|file| file.path == path && file.kind != Kind::Same);
@@ -327,6 +341,24 @@ mod tests {
         let lines = readings[0].lines_of(&readings[0].pieces[1]);
         let texts: Vec<_> = lines[..2].iter().map(|line| line.text).collect();
         assert_eq!(texts, ["/// Two.", "/// Zwei."]);
+    }
+
+    /// Else neither side could show them beside each other.
+    #[test]
+    fn no_cut_parts_a_line_from_what_takes_its_place() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        for name in crate::markdown::STEPS {
+            let material = Material::read(root, name, false).unwrap();
+            for reading in material.readings(&[]).unwrap() {
+                for piece in reading.pieces.iter().filter(|piece| piece.range.start > 0) {
+                    let at = piece.range.start;
+                    let (before, after) = (reading.lines[at - 1].mark, reading.lines[at].mark);
+                    let is_parted = before == Mark::Removed && after != Mark::Same;
+                    let path = &reading.file.path;
+                    assert!(!is_parted, "{name}, {path}: a cut before line {at}");
+                }
+            }
+        }
     }
 
     #[test]

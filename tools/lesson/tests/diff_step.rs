@@ -11,13 +11,18 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
 }
 
+/// Where the binary is that is tested.
+fn binaries() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_lesson")).parent().unwrap()
+}
+
 /// Runs the script with the binary that is tested, so that it builds none.
 fn diff_step(arguments: &[&str]) -> Output {
-    let binary = Path::new(env!("CARGO_BIN_EXE_lesson"));
     Command::new("bash")
         .arg(root().join("scripts/diff_step.sh"))
         .args(arguments)
-        .env("CHECKS_BIN", binary.parent().unwrap())
+        .env("CHECKS_BIN", binaries())
+        .env_remove("COLUMNS")
         .output()
         .unwrap()
 }
@@ -85,6 +90,78 @@ fn one_file_is_shown_alone() {
 }
 
 #[test]
+fn a_file_may_be_called_as_the_difference_prints_it() {
+    for name in [
+        "step6/src/keys.rs",
+        "step5/src/keys.rs",
+        "b/step6/src/keys.rs",
+    ] {
+        assert_eq!(files(&said(&["6", name])), ["src/keys.rs"], "{name}");
+    }
+    let whoami = said(&["whoami", "examples/whoami/src/main.rs"]);
+    assert_eq!(files(&whoami), ["src/main.rs"]);
+    let columns = said(&["6", "step6/src/keys.rs", "--side-by-side"]);
+    assert!(columns.starts_with("src/keys.rs (touched"), "{columns}");
+}
+
+#[test]
+fn a_file_that_did_not_change_is_called_so() {
+    assert_eq!(
+        said(&["6", "body.rs"]),
+        "src/body.rs: the same in step5 and step6\n"
+    );
+    let columns = said(&["6", "body.rs", "--side-by-side"]);
+    assert_eq!(columns, "body.rs: the same in step5 and step6\n");
+}
+
+#[test]
+fn the_columns_are_as_wide_as_the_reader_says() {
+    for width in [80, 100] {
+        let output = Command::new("bash")
+            .arg(root().join("scripts/diff_step.sh"))
+            .args(["6", "keys.rs", "--side-by-side"])
+            .env("CHECKS_BIN", binaries())
+            .env("COLUMNS", width.to_string())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert_eq!(widest, Some(width));
+    }
+}
+
+#[test]
+fn help_is_no_error() {
+    let help = said(&["--help"]);
+    assert!(help.starts_with("What step N adds to step N-1"), "{help}");
+    assert!(help.contains("--side-by-side") && !help.contains("set -u"));
+}
+
+#[test]
+fn what_cannot_be_understood_is_named() {
+    for (arguments, named) in [
+        (vec!["6", "--bogus"], "there is no option --bogus"),
+        (vec!["6", "7"], "7: one step at a time"),
+        (
+            vec!["6", "--html", "/x.html", "--stat"],
+            "--stat does not go together",
+        ),
+        (
+            vec!["6", "--stat", "--side-by-side"],
+            "--side-by-side does not go together",
+        ),
+        (vec!["6", "--html="], "--html needs the file"),
+        (vec!["1"], "step 1 is the first"),
+        (vec!["6", "auth"], "'auth' is no step"),
+    ] {
+        let output = diff_step(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.starts_with(named), "{arguments:?}: {complaint}");
+    }
+}
+
+#[test]
 fn the_sum_is_that_of_the_overview() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for step in 2..=8 {
@@ -113,6 +190,7 @@ fn the_page_is_complete_in_itself() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("six.html");
     let path = file.to_str().unwrap();
+    assert_eq!(said(&["6", &format!("--html={path}")]).trim(), path);
     assert_eq!(said(&["6", "--html", path]).trim(), path);
     let page = fs::read_to_string(&file).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>"));
@@ -166,10 +244,7 @@ fn tests_within_a_file_are_left_out_and_declarations_stay() {
             .arg(script)
             .args(arguments)
             .env("ROOT", folder.path())
-            .env(
-                "CHECKS_BIN",
-                Path::new(env!("CARGO_BIN_EXE_lesson")).parent().unwrap(),
-            )
+            .env("CHECKS_BIN", binaries())
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap()
