@@ -11,17 +11,49 @@
 #   git apply scripts/sabotage/step6-audience-unchecked.patch; scripts/test_step6.sh; git checkout step6
 #
 # A new one: change a step, `git diff step6 >scripts/sabotage/step6-NAME.patch`, undo, write its head as CONTRIBUTING.md shows.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+set -u
 
-PATCHES=$ROOT/scripts/sabotage
-PLACE=$TARGET/sabotage
-COPY=$PLACE/workspace
+PATCHES=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/sabotage
 
 # field NAME PATCH: what a patch says of itself.
 field() {
     sed -n "s/^# $1: //p" "$PATCHES/$2.patch"
 }
+
+names() {
+    local patch
+    for patch in "$PATCHES"/*.patch; do
+        basename "$patch" .patch
+    done
+}
+
+# What asks for no check is answered before any is counted.
+for name; do
+    case $name in
+    -h | --help)
+        awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    --list)
+        for patch in $(names); do
+            printf '%-42s  %s\n' "$patch" "$(field Breaks "$patch")"
+        done
+        exit 0
+        ;;
+    *)
+        [ -f "$PATCHES/$name.patch" ] || {
+            echo "there is no sabotage '$name'; scripts/break_it.sh --list names them." >&2
+            exit 2
+        }
+        ;;
+    esac
+done
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+PLACE=$TARGET/sabotage
+COPY=$PLACE/workspace
 
 # The script that must turn red, and the program that it tests.
 script() {
@@ -44,30 +76,24 @@ binary() {
     fi
 }
 
-names() {
-    local patch
-    for patch in "$PATCHES"/*.patch; do
-        basename "$patch" .patch
-    done
-}
-
 # ---- making the broken binaries ---------------------------------------------------------------------------------
 
 # A copy of the sources as they are now, and a target folder of its own which begins with what is compiled already:
 # dependencies only, by hard links. The workspace's own binaries are made anew, so nothing of yours is written over.
 prepare() {
-    local now
+    local now long='it was built there before, so this takes less than a minute'
     rm -rf "$COPY" "${PLACE:?}/bin"
     mkdir -p "$COPY" "$PLACE/bin"
     (cd "$ROOT" && cp -Rp Cargo.toml Cargo.lock step[1-8] examples tools "$COPY/") || die "the workspace cannot be copied."
     now=$(rustc --version && cksum <"$ROOT/Cargo.lock")
     if [ "$(cat "$PLACE/made-for" 2>/dev/null)" != "$now" ]; then
+        long='the first time this takes two to five minutes; later, less than one'
         rm -rf "$PLACE/target"
         mkdir -p "$PLACE/target/debug"
         seed
         echo "$now" >"$PLACE/made-for"
     fi
-    echo "# building the workspace once more, in $PLACE"
+    echo "# building the workspace once more, in $PLACE: $long"
     compile || die "the workspace does not build: $(tail -n 20 "$SCRATCH/compile.log")"
 }
 
@@ -137,16 +163,6 @@ demand_red() {
     fi
 }
 
-if [ "${1-}" = --list ]; then
-    for name in $(names); do
-        printf '%-34s %s\n' "$name" "$(field Breaks "$name")"
-    done
-    FINISHED=yes
-    exit 0
-fi
-for name; do
-    [ -f "$PATCHES/$name.patch" ] || die "there is no sabotage '$name'; scripts/break_it.sh --list names them."
-done
 # shellcheck disable=SC2046 # names have no spaces
 [ $# -gt 0 ] || set -- $(names)
 

@@ -2,15 +2,20 @@
 # Carries a change that was made in one step to the steps after it, by a three-way merge.
 #
 #   scripts/carry.sh step4/src/headers.rs                  what was changed in it and is not committed yet
-#   scripts/carry.sh --since HEAD~1 step4/src/headers.rs   what was changed in it since a commit
+#   scripts/carry.sh --since HEAD~1 step4/src/headers.rs   what was changed in it since a commit, committed or not
 #   scripts/carry.sh --dry-run step4/src/headers.rs        says what it would do
+#
+# COMMIT is what git takes for one, such as HEAD~1, main or 3f2a9c1. It must be from before the change: what the file was
+# there is what the later steps are taken to have. Without it, that is the last commit, HEAD.
 #
 # Any number of files. A later step whose file is the same gets the same file; one whose file has grown gets the change
 # alone. examples/whoami, which goes on from step 7, comes behind it. Where the change does not fit, nothing is written: it
 # says which lines collide, and ends with status 1. Twice does no harm: what has the change already is left as it is.
 set -u
 
-usage() {
+# wrong WHAT: says what cannot be understood, and what could be.
+wrong() {
+    echo "$1" >&2
     echo "usage: scripts/carry.sh [--since COMMIT] [--dry-run] stepN/FILE ..   carries what changed in it to the later steps." >&2
     exit 2
 }
@@ -20,24 +25,28 @@ write=yes
 while [ $# -gt 0 ]; do
     case $1 in
     --since)
-        [ $# -gt 1 ] || usage
+        [ $# -gt 1 ] || wrong '--since needs a commit from before the change, such as HEAD~1'
         since=$2
         shift
         ;;
     --dry-run) write=no ;;
-    -*) usage ;;
+    -h | --help)
+        awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    -*) wrong "there is no option $1" ;;
     *) break ;;
     esac
     shift
 done
-[ $# -gt 0 ] || usage
+[ $# -gt 0 ] || wrong 'name a file of a step, such as step4/src/headers.rs'
 
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 need git
 cd "$ROOT" || exit 1
 git rev-parse --quiet --verify "$since^{commit}" >/dev/null || {
-    echo "there is no commit $since" >&2
+    echo "there is no commit $since; git log --oneline -- FILE lists those that changed a file" >&2
     exit 2
 }
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/carry.XXXXXX") || exit 1
@@ -178,6 +187,7 @@ for file; do
         continue
     fi
     look_back "$number" "$rest"
+    [ "$number" -lt 8 ] || echo "  step8 is the last step: there is no later one to carry it to"
     for house in $(later "$number"); do
         carry "$file" "$house/$rest"
     done

@@ -6,7 +6,7 @@
 #   scripts/diff_step.sh 6 auth.rs keys.rs   only these files
 #   scripts/diff_step.sh 6 --tests           with the tests
 #   scripts/diff_step.sh 6 --stat            only the summary
-#   scripts/diff_step.sh 6 --side-by-side    old and new in two columns
+#   scripts/diff_step.sh 6 --side-by-side    old and new in two columns, as wide as the terminal or as COLUMNS says
 #   scripts/diff_step.sh 6 --html FILE       the same as one page for a browser
 #   scripts/diff_step.sh whoami              what examples/whoami adds to step7
 #
@@ -146,7 +146,7 @@ width() {
         return
         ;;
     esac
-    size=$(stty size 2>/dev/null <&2)
+    size=$(stty size <&2 2>/dev/null)
     size=${size#* }
     if [ "${size:-0}" -gt 0 ]; then
         echo "$size"

@@ -14,10 +14,13 @@ set -eu
 case ${1-} in
 '') ;;
 --check) export CARGO_NET_OFFLINE=true ;;
-*)
+-h | --help)
     sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-    [ "$1" = -h ] || [ "$1" = --help ] || exit 2
     exit 0
+    ;;
+*)
+    echo "prepare.sh does not know '$1'; usage: scripts/prepare.sh [--check]" >&2
+    exit 2
     ;;
 esac
 

@@ -121,6 +121,10 @@ carrying() {
         carry $arguments
         check "carry.sh [$arguments] -> status 2" is "$EXIT" 2
     done
+    carry --bogus step4/src/a.rs
+    check "carry.sh: it names the option that it does not know" grep -q 'no option --bogus' carry.log
+    carry --dry-run step8/src/a.rs
+    check "carry.sh: after step 8 there is none, and it says so" grep -q 'step8 is the last step' carry.log
     cd "$ROOT" || exit 1
 }
 
@@ -157,8 +161,39 @@ says_where() {
     fi
 }
 
+# ---- what the scripts that take minutes say at once --------------------------------------------------------------
+
+# says STATUS PATTERN COMMAND..: the command ends so, and with a line like that.
+says() {
+    local wanted=$1 pattern=$2 said status
+    shift 2
+    said=$("$@" 2>&1 </dev/null)
+    status=$?
+    if [ "$status" -ne "$wanted" ] || ! grep -qe "$pattern" <<<"$said"; then
+        printf 'status %s\n%s\n' "$status" "$said"
+        return 1
+    fi
+}
+
+# no_count COMMAND..: it counts no check as passed or failed.
+no_count() {
+    ! "$@" 2>&1 </dev/null | grep -E '^(not )?ok |passed'
+}
+
+words() {
+    local script
+    for script in break_it.sh carry.sh diff_step.sh prepare.sh; do
+        check "$script --help is no error, and shows how to call it" says 0 "^  *scripts/$script" "scripts/$script" --help
+        check "$script names an option that it does not know" says 2 --bogus "scripts/$script" --bogus
+    done
+    check "break_it.sh: a typo is not counted as a check" no_count scripts/break_it.sh --bogus
+    check "break_it.sh --list: what is wrong stands in one column" is \
+        "$(scripts/break_it.sh --list | cut -c 43-45 | grep -vc '^  [^ ]')" 0
+}
+
 members
 steps
+words
 carrying
 if git rev-parse --git-dir >/dev/null 2>&1; then
     secrets

@@ -112,6 +112,11 @@ fn a_file_that_did_not_change_is_called_so() {
     );
     let columns = said(&["6", "body.rs", "--side-by-side"]);
     assert_eq!(columns, "body.rs: the same in step5 and step6\n");
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("same.html");
+    let output = diff_step(&["6", "body.rs", "--html", page.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!page.exists());
 }
 
 #[test]
