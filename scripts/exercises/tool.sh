@@ -30,9 +30,12 @@ it_is_described() {
         json "$ours | .inputSchema.required" '["text"]' \
         json "$ours | .inputSchema.properties.text.type" string \
         json "$ours | .inputSchema.additionalProperties" false
-    expect "its schema says what comes back: words and characters" \
+    expect "its schema says what comes back: words and characters, described, and nothing else" \
         json "$ours | .outputSchema.type" object \
-        json "$ours | .outputSchema.properties | [.words.type, .characters.type]" '["integer","integer"]'
+        json "$ours | .outputSchema.properties.words.type" integer \
+        json "$ours | .outputSchema.properties.characters.type" integer \
+        json "$ours | .outputSchema.additionalProperties" false \
+        where "$ours | [.inputSchema, .outputSchema] | map(.properties[].description) | all(. != null and . != \"\")"
 }
 
 it_runs() {
