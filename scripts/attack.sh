@@ -60,7 +60,7 @@ tell() {
         PASSED=$((PASSED + 1))
     else
         FAILED=$((FAILED + 1))
-        text="     $1: NOT AS TOLD: $WRONG"
+        text="     $1: NOT AS TOLD: ${WRONG%%$'\n'*}"
     fi
     [ "${#text}" -le 79 ] || text=${text:0:77}..
     echo "$text"

@@ -367,8 +367,15 @@ expect() {
         printf ' %s' "$@"
         printf '\n    wrong:    %s\n' "$WRONG"
         printf '    answer:   %s\n' "$(shorten "$(cat "$SCRATCH/headers" "$BODY" | tr -d '\000\r')")"
+        server_says
         first_failure
     fi
+}
+
+# Why there is no answer, or an error of the server's own, stands in its log: a panic, for one.
+server_says() {
+    case $STATUS in 000 | 5*) ;; *) return 0 ;; esac
+    [ ! -s "${LOG:-/dev/null}" ] || tail -n 8 "$LOG" | cut -c 1-400 | sed 's/^/    its log:  /'
 }
 
 # check CLAIM COMMAND..: passes when the command succeeds.
@@ -424,10 +431,25 @@ is() {
 
 # The last request as one can type it; the token is named, not shown.
 reproduce() {
-    local text
-    text=$(printf ' %q' "${REQUEST[@]}")
+    local word text=
+    for word in "${REQUEST[@]}"; do
+        if [ -n "$TOKEN" ] && [ "$word" = "Authorization: Bearer $TOKEN" ]; then
+            text="$text \"Authorization: Bearer \$TOKEN\""
+        else
+            text="$text $(quoted "$word")"
+        fi
+    done
     [ -z "$TOKEN" ] || text=${text//"$TOKEN"/TOKEN}
     shorten "$text"
+}
+
+# One word for a shell: in single quotes where it needs any.
+quoted() {
+    local quote="'\\''"
+    case $1 in
+    '' | *[!A-Za-z0-9_./:=@%+,-]*) printf "'%s'" "${1//\'/$quote}" ;;
+    *) printf '%s' "$1" ;;
+    esac
 }
 
 # Long bodies and tokens are cut: a failure is for reading.
@@ -443,6 +465,7 @@ shorten() {
 judge() {
     local filters='' count=0
     WRONG=
+    WANTED=()
     if [ "$CURL_EXIT" -ne 0 ]; then
         WRONG="no answer: curl ended with $CURL_EXIT: $(cat "$SCRATCH/curl.says")"
         return
@@ -490,10 +513,12 @@ judge() {
             count=$((count + 1))
             if [ "$1" = where ]; then
                 filters="$filters(($2) == true),"
+                WANTED=("${WANTED[@]+"${WANTED[@]}"}" "$2" true)
                 set -- "$1" "$@"
             else
                 as_json "$3"
                 filters="$filters($2) == $VALUE,"
+                WANTED=("${WANTED[@]+"${WANTED[@]}"}" "$2" "$VALUE")
             fi
             shift 3
             ;;
@@ -513,8 +538,42 @@ judge_json() {
     says=$("$JQ" -c "[$1 ([.. | select(. == null)] | length == 0)] | if length == $2 + 1 and all then true else . end" \
         "$BODY" 2>&1)
     if [ "$says" != true ]; then
-        WRONG="filter by filter, then 'no null members': $says"
+        WRONG=$(explain)
+        WRONG=${WRONG:-the body is not what is demanded: $says}
     fi
+}
+
+# One line for each filter that does not yield what it must, with what it yields; then for members that are null.
+explain() {
+    local number actual nulls said=
+    if ! [ -s "$BODY" ]; then
+        echo "the body is empty"
+        return
+    elif [ "$("$JQ" -s length "$BODY" 2>/dev/null)" != 1 ]; then
+        echo "the body is not one JSON document"
+        return
+    fi
+    for ((number = 0; number < ${#WANTED[@]}; number += 2)); do
+        actual=$("$JQ" -c "${WANTED[number]}" "$BODY" 2>&1 | head -n 3 | tr '\n' ' ')
+        actual=${actual% }
+        [ "$actual" = "${WANTED[number + 1]}" ] || [ "$(yields "$number")" = '[true]' ] || {
+            explain_one "\`${WANTED[number]}\` is ${actual:-nothing}, expected ${WANTED[number + 1]}"
+            said=yes
+        }
+    done
+    nulls=$("$JQ" -r '[paths(. == null) | map(tostring) | join(".")] | join(", ")' "$BODY" 2>/dev/null)
+    [ -z "$nulls" ] || explain_one "there are members that are null, which clients refuse: $nulls"
+}
+
+# yields N: whether the filter at N in WANTED yields its value, as jq says it.
+yields() {
+    "$JQ" -c "[(${WANTED[$1]}) == ${WANTED[$1 + 1]}]" "$BODY" 2>/dev/null
+}
+
+# The lines after the first stand below it in the report.
+explain_one() {
+    [ -z "$said" ] || printf '              '
+    printf '%.500s\n' "$1"
 }
 
 # Sets VALUE to this as JSON: a word that is not JSON itself becomes a string.

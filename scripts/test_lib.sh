@@ -52,6 +52,8 @@ conditions() {
     check "json: of an empty body" breaks json . '{}'
     printf '{"a":null}' >"$BODY"
     check "json: a null member anywhere" breaks where '.b == null'
+    printf 'null' >"$BODY"
+    check "json: null alone" breaks where '. == null'
     printf '{"a":1}{"a":1}' >"$BODY"
     check "json: two documents" breaks json .a 1
     printf '<p>1</p>' >"$BODY"
@@ -106,6 +108,11 @@ scripts() {
         "$(ends 'start step1; get /health; expect "one" status 404; finish' >"$SCRATCH/ends" &&
             cut -d ' ' -f 1 "$SCRATCH/ends" && grep -cE '^    (request|expected|wrong|answer): ' "$SCRATCH/script.out")" "1
 4"
+    # Filter by filter: what it yields, and what it must.
+    ends 'start step1; get /health; expect one json .status ill json .service step1 where "1 > 2"; finish' >/dev/null
+    check "a failure names each filter that is wrong" is "$(grep -cE '`\.status` is "healthy", expected "ill"$|`1 > 2` is false, expected true$|`\.service`' "$SCRATCH/script.out")" 2
+    ends 'start step1; stop $PID; rpc ping; expect one status 200; finish' >/dev/null
+    check "without an answer the last lines of the log are shown" grep -q '^    its log:  .*is listening' "$SCRATCH/script.out"
     check "no claim at all" is "$(ends finish)" '1 0 passed, 0 failed'
     check "broken off" is "$(ends 'check one true; exit 0')" '1 1 passed, 1 failed'
     check "broken off by an unset variable" is "$(ends 'check one true; echo $no_such; finish' | cut -c 2-)" ' 1 passed, 1 failed'
