@@ -276,7 +276,7 @@ begin() {
     goal "$1" >"$EXERCISE/README.md"
     remember start "$1"
     sed 's,^# ,,' "$EXERCISE/README.md" | plain
-    echo "Then: scripts/exercise.sh check, or scripts/exercise.sh watch"
+    echo "Your files: $SHOWN_SERVER/src. Then: scripts/exercise.sh check, or scripts/exercise.sh watch"
 }
 
 # Moves the reader's work out of the way, and says where to.
@@ -359,7 +359,7 @@ begin_on_top() {
     goal "$1" >"$EXERCISE/README.md"
     remember start "$1"
     sed 's,^# ,,' "$EXERCISE/README.md" | plain
-    echo "Your own files stay as they are. Then: scripts/exercise.sh check"
+    echo "Your own files stay as they are: $SHOWN_SERVER/src. Then: scripts/exercise.sh check"
 }
 
 # ---- checking ---------------------------------------------------------------------------------------------------
@@ -444,13 +444,20 @@ judge() {
         rm -f "$EXERCISE/.failed"
         remember held "$NAME" "$2" "$2"
         remember "done" "$NAME" "$3"
-        echo "Exercise $NAME: every claim holds ($(tail -n 1 "$SCRATCH/claims"), $4 s)."
+        echo "Exercise $NAME: every claim holds: $2 of $2$(of_earlier "$2") ($4 s)."
         echo "Next: scripts/exercise.sh next. To compare: $(comparison)"
         return
     fi
     remember held "$NAME" "$held" "$2"
-    show_failure "$held" "$2" "$failed" "${section:-$NAME}"
+    show_failure "$held" "$2" "$failed" "${section:-$NAME}" "$3"
     exit 1
+}
+
+# of_earlier OWN: how many of the claims that held are those of the steps before.
+of_earlier() {
+    local all
+    all=$(grep -c '^ok ' "$SCRATCH/claims")
+    [ "$all" -le "$1" ] || echo ", and $((all - $1)) of the steps before"
 }
 
 comparison() {
@@ -463,31 +470,64 @@ comparison() {
 
 NO_MORE='That is every hint. Our solution: scripts/exercise.sh solution (your files are kept)'
 
+# What the first claim that failed says of itself. The server is gone by now: the request names the port of the README.
+failure() {
+    awk '/^not ok / { shown = 1; next } /^(ok|#) |^[0-9]+ passed/ { shown = 0 } shown' "$SCRATCH/claims" |
+        sed '/^    request:/s|http://127\.0\.0\.1:[0-9]*|http://localhost:9000|g'
+}
+
+# Broken before column 80; a request stays on one line, so that it can be copied.
+narrow() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+        '    request:'*) printf '%s\n' "$line" ;;
+        *) printf '%s\n' "$line" | cut -c 1-600 | fold -s -w 79 ;;
+        esac
+    done
+}
+
+# what_more COUNT ALL: what there is when so many hints were shown.
+what_more() {
+    if [ "$1" -lt "$2" ]; then
+        echo "More: scripts/exercise.sh hint"
+    else
+        echo "$NO_MORE"
+    fi
+}
+
+# hints_for NAME GROUP AGAIN: how many hints to show: one at first, one more when the claim fails again in other files.
+hints_for() {
+    local count all
+    all=$(hints_in "$1" "$2")
+    count=$(recall hint "$1" "$2")
+    count=$((${count:-1} + ${3:-0}))
+    [ "$count" -le "$all" ] || count=$all
+    echo "$count"
+}
+
 show_failure() {
-    local from=$NAME group count
+    local from=$NAME group count again=0
     case $4 in [1-8]) from=$4 ;; esac
-    [ -z "$3" ] || printf '%s\t%s\n' "$from" "$3" >"$EXERCISE/.failed"
+    if [ "$(cut -f 1,2 "$EXERCISE/.failed" 2>/dev/null)" = "$from"$'\t'"$3" ] && [ "$(cut -f 3 "$EXERCISE/.failed")" != "$5" ]; then
+        again=1
+    fi
+    [ -z "$3" ] || printf '%s\t%s\t%s\n' "$from" "$3" "$5" >"$EXERCISE/.failed"
     printf 'Exercise %s: %s of %s claims hold. The first that does not:\n\n' "$NAME" "$1" "$2"
     if [ -z "$3" ]; then
         cat "$SCRATCH/claims"
         return
     fi
     grep -m 1 '^not ok ' "$SCRATCH/claims"
-    awk '/^not ok / { shown = 1; next } /^(ok|#) |^[0-9]+ passed/ { shown = 0 } shown' "$SCRATCH/claims" |
-        sed 's/eyJ[A-Za-z0-9_.-]*/TOKEN/g' | cut -c 1-600 | fold -s -w 79
+    failure | sed 's/eyJ[A-Za-z0-9_.-]*/TOKEN/g' | narrow
     echo
     [ "$from" = "$NAME" ] || echo "This held before you began: it is a claim of step $from (scripts/checks/step$from.sh)."
     group=$(group_of "$from" "$3")
     if [ -n "$group" ]; then
-        count=$(recall hint "$from" "$group")
-        [ -n "$count" ] || count=1
+        count=$(hints_for "$from" "$group" "$again")
         remember hint "$from" "$group" "$count"
         tell "$from" "$group" "$count"
-        if [ "$count" -lt "$(hints_in "$from" "$group")" ]; then
-            echo "More: scripts/exercise.sh hint"
-        else
-            echo "$NO_MORE"
-        fi
+        what_more "$count" "$(hints_in "$from" "$group")"
     fi
 }
 
@@ -495,19 +535,15 @@ hint() {
     local from claim group count all
     current
     [ -f "$EXERCISE/.failed" ] || die "no claim has failed yet: scripts/exercise.sh check"
-    IFS=$'\t' read -r from claim <"$EXERCISE/.failed"
+    IFS=$'\t' read -r from claim _ <"$EXERCISE/.failed"
     group=$(group_of "$from" "$claim")
     [ -n "$group" ] || die "there is no hint for: $claim"
     all=$(hints_in "$from" "$group")
     count=$(($(recall hint "$from" "$group") + 1))
     echo "$claim"
-    if [ "$count" -gt "$all" ]; then
-        count=$all
-        tell "$from" "$group" "$count"
-        echo "$NO_MORE"
-    else
-        tell "$from" "$group" "$count"
-    fi
+    [ "$count" -le "$all" ] || count=$all
+    tell "$from" "$group" "$count"
+    what_more "$count" "$all"
     remember hint "$from" "$group" "$count"
 }
 
