@@ -11,6 +11,10 @@ set -u
 
 case $#:${1-} in
 1:[24678]) ;;
+1:-h | 1:--help | 1:help)
+    sed -n '2,/^set -u/{/^set -u/d;s/^# \{0,1\}//;p;}' "$0"
+    exit 0
+    ;;
 *)
     echo "usage: scripts/attack.sh N   where N is 2, 4, 6, 7 or 8: the steps that stop attacks." >&2
     exit 2
@@ -62,12 +66,13 @@ tell() {
         FAILED=$((FAILED + 1))
         text="     $1: NOT AS TOLD: ${WRONG%%$'\n'*}"
     fi
-    [ "${#text}" -le 79 ] || text=${text:0:77}..
-    echo "$text"
+    # What does not fit goes on below, further in.
+    echo "$text" | fold -s -w 72 | sed -e 's/ *$//' -e '2,$s/^/       /'
 }
 
-# What the server says about its refusal.
+# What the server says about its refusal. A tool refuses with a result that says isError, and the status is 200.
 reason() {
+    [ "$("$JQ" -r '.result.isError // false' "$BODY" 2>/dev/null)" != true ] || printf '(isError) '
     "$JQ" -r '.error_description // .error.message // .result.content[0].text // empty' "$BODY" 2>/dev/null | head -n 1
 }
 

@@ -115,6 +115,7 @@ is_untouched() {
 
 is_exercise() {
     case " $ALL " in *" $1 "*) return ;; esac
+    [ "$1" != 1 ] || echo "step 1 has nothing before it: scripts/exercise.sh start 2" >&2
     echo "there is no exercise '$1'; there are: $ALL" >&2
     exit 2
 }
@@ -185,20 +186,23 @@ hints_in() {
     hints_of "$1" | awk -F '\t' -v group="$2" '$1 == "hint" && $2 == group { n++ } END { print n + 0 }'
 }
 
-# tell NAME GROUP COUNT: the first hints of a group, and where to read.
+# tell NAME GROUP COUNT: the first hints of a group, and then where to read: that may be our solution.
 tell() {
-    local kind group text number=0 all
+    local kind group text number=0 all places=
     all=$(hints_in "$1" "$2")
-    while IFS=$'\t' read -r kind group text; do
-        [ "$group" = "$2" ] || continue
-        case $kind in
-        read) echo "read: $text" ;;
-        hint)
-            number=$((number + 1))
-            [ "$number" -gt "$3" ] || echo "hint $number of $all: $text"
-            ;;
-        esac
-    done < <(hints_of "$1") | plain
+    {
+        while IFS=$'\t' read -r kind group text; do
+            [ "$group" = "$2" ] || continue
+            case $kind in
+            read) places=$text ;;
+            hint)
+                number=$((number + 1))
+                [ "$number" -gt "$3" ] || echo "hint $number of $all: $text"
+                ;;
+            esac
+        done < <(hints_of "$1")
+        [ -z "$places" ] || echo "read: $places"
+    } | plain
 }
 
 # ---- making an exercise -----------------------------------------------------------------------------------------
@@ -245,10 +249,15 @@ write_start() {
     issuer)
         copy_package "$ROOT/step8" step8
         cp "$TEXTS/issuer/settings.env" "$SERVER/"
-        rm -rf "$EXERCISE/company"
-        cp -R "$TEXTS/issuer/company" "$EXERCISE/company" || exit 1
         ;;
     esac
+}
+
+# What stands in for the company in the exercise `issuer`.
+write_company() {
+    [ "$1" = issuer ] || return 0
+    rm -rf "$EXERCISE/company"
+    cp -R "$TEXTS/issuer/company" "$EXERCISE/company" || exit 1
 }
 
 # write_solution NAME: the files as they are when every claim holds.
@@ -270,6 +279,7 @@ write_solution() {
 begin() {
     mkdir -p "$EXERCISE"
     write_start "$1"
+    write_company "$1"
     write_workspace "$1"
     rm -f "$EXERCISE/.locked" "$EXERCISE/.failed"
     files_now >"$EXERCISE/.written"
@@ -326,7 +336,7 @@ next() {
     local following
     case ${1-} in
     '' | --mine) ;;
-    *) usage "next takes nothing, or --mine" ;;
+    *) usage "next takes nothing, or --mine, and not '$1'" ;;
     esac
     current
     [ -f "$EXERCISE/.failed" ] || [ "$(recall "done" "$NAME")" = "$(files_now)" ] ||
@@ -460,12 +470,31 @@ of_earlier() {
     [ "$all" -le "$1" ] || echo ", and $((all - $1)) of the steps before"
 }
 
+# Our solution where it is no folder of the repository.
+write_ours() {
+    local SERVER=$EXERCISE/ours
+    write_solution "$NAME" >&2
+}
+
+# A command that shows the reader's files beside ours.
 comparison() {
+    local theirs=$SHOWN_SERVER ours aside inside=/src
     case $NAME in
-    [2-8]) echo "git diff --no-index $SHOWN_SERVER/src step$NAME/src" ;;
-    rmcp) echo "git diff --no-index $SHOWN_SERVER/src examples/rmcp-server/src" ;;
-    *) echo "scripts/exercises/$NAME.patch" ;;
+    [2-8]) ours=step$NAME ;;
+    rmcp) ours=examples/rmcp-server ;;
+    *)
+        write_ours
+        ours=$SHOWN/ours
+        ;;
     esac
+    # There the settings are a part of the solution.
+    [ "$NAME" != issuer ] || inside=
+    # What is checked is ours: then the reader's work is what was put aside for it.
+    aside=$(recall aside "$NAME")
+    if is_remembered shown "$NAME" && is_untouched && [ -n "$aside" ]; then
+        theirs=$SHOWN/$aside
+    fi
+    echo "git diff --no-index $theirs$inside $ours$inside"
 }
 
 NO_MORE='That is every hint. Our solution: scripts/exercise.sh solution (your files are kept)'
@@ -596,7 +625,7 @@ watch() {
             # What is being checked is of yesterday.
             end_child
             [ ! -t 1 ] || printf '\033[2J\033[H'
-            echo "# watching $SHOWN_SERVER; Ctrl-C ends it"
+            echo "# watching $SHOWN_SERVER; Ctrl-C ends it. $(date +%H:%M:%S): building .."
             "$0" check &
             CHILD=$!
         fi

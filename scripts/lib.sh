@@ -375,7 +375,9 @@ expect() {
 # Why there is no answer, or an error of the server's own, stands in its log: a panic, for one.
 server_says() {
     case $STATUS in 000 | 5*) ;; *) return 0 ;; esac
-    [ ! -s "${LOG:-/dev/null}" ] || tail -n 8 "$LOG" | cut -c 1-400 | sed 's/^/    its log:  /'
+    [ -s "${LOG:-/dev/null}" ] || return 0
+    # The frames of a backtrace would push the panic itself out.
+    grep -Ev '^ +([0-9]+:|at )|^stack backtrace:|^note: ' "$LOG" | tail -n 8 | cut -c 1-400 | sed 's/^/    its log:  /'
 }
 
 # check CLAIM COMMAND..: passes when the command succeeds.

@@ -18,7 +18,7 @@ lab() {
 outcomes() {
     awk '
         /^[0-9]+\. / { title = $0; sub(/^[0-9]+\. /, "", title) }
-        /^     .*: / { line = $0; sub(/^     /, "", line); who = line; sub(/: .*/, "", who); sub(/^[^:]*: /, "", line)
+        /^     [^ ].*: / { line = $0; sub(/^     /, "", line); who = line; sub(/: .*/, "", who); sub(/^[^:]*: /, "", line)
             seen[title] = seen[title] "\t" who "\t" line; if (!(title in order)) order[title] = ++n; name[order[title]] = title }
         END { for (i = 1; i <= n; i++) print name[i] seen[name[i]] }
     ' "$SAID"
@@ -38,6 +38,7 @@ plays() {
         check "attack $1: $title fools $victim, and not $guard" as_told "$first" "$second"
     done < <(outcomes)
     check "attack $1: $2 attacks, all as told" is "$EXIT $(tail -n 1 "$SAID")" "0 $2 attacks, all as told: step$1 was not fooled."
+    check "attack $1 cuts nothing off" is "$(grep -c '\.\.$' "$SAID")" 0
     check "attack $1 fits 80 columns" is "$(awk 'length($0) > 80' "$SAID")" ''
 }
 
@@ -48,6 +49,8 @@ usage() {
         lab $words
         check "attack.sh [$words] -> status 2, and which there are" is "$EXIT $(grep -c '2, 4, 6, 7 or 8' "$SAID")" '2 1'
     done
+    lab --help
+    check "attack.sh --help -> status 0, and what it does" is "$EXIT $(grep -c 'The break-in lab' "$SAID")" '0 1'
 }
 
 # With the servers changed round, nothing is as told.

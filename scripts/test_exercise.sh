@@ -78,6 +78,8 @@ what_is_said() {
         exercise $command
         check "$command -> status 2, and how to call it" said 2 'scripts/exercise.sh start|check|watch|hint'
     done
+    exercise start 1
+    check "start 1: there is nothing before it" said 2 'step 1 has nothing before it: scripts/exercise.sh start 2'
     mkdir "$EXERCISE_FOLDER"
     echo mine >"$EXERCISE_FOLDER/notes"
     exercise start 2
@@ -94,6 +96,7 @@ a_step() {
     exercise start 3
     check "start names the goal" said 0 'Exercise 3: it describes what it offers'
     check "start names the files to write" said 0 'src/tools.rs'
+    check "start says where your files are" said 0 "Your files: $SERVER/src. Then: scripts/exercise.sh check"
     check "start begins with the step before" cmp -s step2/src/mcp.rs "$SERVER/src/mcp.rs"
     exercise check
     check "check fails at the first claim that is new" stops_at "initialize declares tools and prompts, and nothing else"
@@ -109,6 +112,8 @@ a_step() {
     exercise start 4
     check "start leaves your work alone, and names reset" said 1 'scripts/exercise.sh reset 4'
     check "it is still there" grep -q 'fn unfinished' "$SERVER/src/mcp.rs"
+    exercise next --foo
+    check "next names an argument it does not take" said 2 "not '--foo'"
     exercise next
     check "next waits for the claims" said 1 'is not done'
     exercise solution
@@ -131,6 +136,7 @@ path = "src/main.rs"\
     in_server src/toolbox.rs -e 's/fn list/fn every_tool/' -e 's/Returns the current time/Tells the time of day/'
     exercise check
     check "a different solution passes, whatever its package is called" holds 3
+    check "the claims of its own and those before are counted apart" grep -qE ': 16 of 16, and [1-9][0-9]* of the steps before \(' "$SAID"
     exercise
     check "progress says what is done" said 0 'done, with our solution'
 
@@ -154,6 +160,7 @@ hints() {
     in_server src/auth.rs 's/validation.set_audience.*/validation.validate_aud = false;/'
     exercise check
     check "a check that was forgotten is found by its claim" stops_at "--break audience -> 401 invalid_token"
+    check "its request can be copied" grep -qE "^    request:  curl -H .Content-Type: application/json. .*Authorization: Bearer TOKEN.* http://localhost:9000/mcp" "$SAID"
     check "with one hint of two" is "$(grep -c '^hint ' "$SAID")" 1
     check "and where to read" grep -qF rfc8707 "$SAID"
     check "no token is shown" is "$(grep -c eyJ "$SAID")" 0
@@ -173,6 +180,7 @@ beyond() {
     exercise solution
     exercise check
     check "our solution of $1 passes" holds "$1"
+    check "and is not compared with itself" is "$(grep -c "git diff --no-index $SERVER.* \(exercise.test/ours\|examples/rmcp-server\)" "$SAID")" 1
 }
 
 beyond_the_steps() {
@@ -187,6 +195,26 @@ beyond_the_steps() {
     in_server src/rules.rs '/"word_count"/d'
     exercise check
     check "tool: without its row a tool does not exist" stops_at "tools/list has word_count, for a user"
+    check "tool: and the hint names the row" grep -q 'row in' "$SAID"
+    echo '// tried' >>"$SERVER/src/rules.rs"
+    exercise check
+    check "tool: a claim that fails again shows the next hint" grep -q '^hint 2 of 2' "$SAID"
+    check "tool: the last hint names the solution" said 1 'That is every hint'
+    exercise solution
+    check "tool: our solution extends the tests, too" is "$(grep -l '"word_count"' "$SERVER"/src/tests/*.rs | wc -l | tr -d ' ')" 2
+    in_server src/tools.rs '/"words": {/,$s/"additionalProperties": false/"additionalProperties": true/'
+    exercise check
+    check "tool: a schema that is open is refused" stops_at "its schema says what comes back: words and characters, described, and nothing else"
+    check "tool: the value that is wrong is shown" grep -q 'additionalProperties. is' "$SAID"
+    check "tool: and what it must be" said 1 'true, expected false'
+    exercise solution
+    in_server src/tools.rs 's/    let words = /    assert!(arguments.text.is_empty(), "it fell over");\
+    let words = /'
+    exercise check
+    check "tool: a panic is shown" said 1 'its log:  it fell over'
+    exercise solution
+    exercise check
+    check "then the work that was put aside is compared" grep -q 'git diff --no-index exercise.test/mine/tool-[0-9]*/src exercise.test/ours/src' "$SAID"
 }
 
 # ---- watching ---------------------------------------------------------------------------------------------------
@@ -194,7 +222,6 @@ beyond_the_steps() {
 # With job control a child of a script can be interrupted as from a terminal.
 watching() {
     local watcher
-    exercise solution
     set -m
     scripts/exercise.sh watch >"$SAID" 2>&1 &
     watcher=$!
@@ -202,6 +229,7 @@ watching() {
     CHILDREN="$CHILDREN $watcher"
     check "watch checks at once" patiently shows 'every claim holds' 1
     in_server src/tools.rs 's/split_whitespace/split_ascii_whitespace/'
+    check "it says when" grep -qE 'Ctrl-C ends it\. [0-9:]{8}: building' "$SAID"
     check "and again at a save" patiently shows 'every claim holds' 2
     echo 'fn unfinished(' >>"$SERVER/src/tools.rs"
     check "also when it does not compile" patiently shows 'error' 1
