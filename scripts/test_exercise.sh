@@ -202,7 +202,7 @@ beyond_the_steps() {
     check "tool: the last hint names the solution" said 1 'That is every hint'
     exercise solution
     check "tool: our solution extends the tests, too" is "$(grep -l '"word_count"' "$SERVER"/src/tests/*.rs | wc -l | tr -d ' ')" 2
-    in_server src/tools.rs '/"words": {/,$s/"additionalProperties": false/"additionalProperties": true/'
+    in_server src/tools.rs '/"words": {/,/^}/s/"additionalProperties": false/"additionalProperties": true/'
     exercise check
     check "tool: a schema that is open is refused" stops_at "its schema says what comes back: words and characters, described, and nothing else"
     check "tool: the value that is wrong is shown" grep -q 'additionalProperties. is' "$SAID"
