@@ -197,13 +197,13 @@ load_begins() {
 
 # more N: waits until so many more requests have ended. Some patience, for machines with little to give.
 more() {
-    WANTED=$(($(wc -l <"$RESULTS") + $1))
+    RESULTS_WANTED=$(($(wc -l <"$RESULTS") + $1))
     eventually enough_sent || eventually enough_sent || eventually enough_sent ||
         die "the load does not get on: $(tail -n 3 "$RESULTS" "$SCRATCH/load.log" "$SCRATCH/nginx/error.log")"
 }
 
 enough_sent() {
-    [ "$(wc -l <"$RESULTS")" -ge "$WANTED" ]
+    [ "$(wc -l <"$RESULTS")" -ge "$RESULTS_WANTED" ]
 }
 
 # load_ends NAME [MOST]: the claim that at most so many (none) of all these requests failed.
