@@ -233,11 +233,21 @@ watching() {
     check "and again at a save" patiently shows 'every claim holds' 2
     echo 'fn unfinished(' >>"$SERVER/src/tools.rs"
     check "also when it does not compile" patiently shows 'error' 1
-    kill -INT "$watcher"
+    interrupt "$watcher"
     wait "$watcher"
     EXIT=$?
     check "Ctrl-C ends it cleanly" said 0 'No longer watching.'
     check "and leaves no process behind" nobody_of "$watcher"
+}
+
+# interrupt PID: Ctrl-C. Where whoever started this script has it ignored (nohup does), nobody below can listen to it, and
+# the other polite signal has to do.
+interrupt() {
+    if bash -c 'trap "exit 0" INT; kill -INT $$; exit 1'; then
+        kill -INT "$1"
+    else
+        kill -TERM "$1"
+    fi
 }
 
 # nobody_of GROUP: whether no process of this group is left.
