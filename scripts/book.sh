@@ -95,10 +95,12 @@ find_mermaid() {
     local package=$SCRATCH/mermaid-js-tiny-$MERMAID.tgz
     if ! [ -f "$MERMAID_JS" ]; then
         echo "# fetching Mermaid $MERMAID from npm (1 MB)" >&2
-        # npm knows which registry is to be asked here; without it, it is the public one.
-        if ! { here npm && (cd "$SCRATCH" && npm pack --silent "@mermaid-js/tiny@$MERMAID" >/dev/null 2>&1); }; then
-            curl -sSfL -o "$package" "https://registry.npmjs.org/@mermaid-js/tiny/-/tiny-$MERMAID.tgz"
-        fi
+        # npm knows which registry is to be asked here.
+        here npm || {
+            echo "the book's pictures need npm, once: install Node.js, and run this again" >&2
+            exit 1
+        }
+        (cd "$SCRATCH" && npm pack --silent "@mermaid-js/tiny@$MERMAID" >/dev/null) || exit 1
         tar -xzf "$package" -C "$SCRATCH" package/dist/mermaid.tiny.js || {
             echo "Mermaid could not be fetched; the book needs it once, then no network" >&2
             exit 1
