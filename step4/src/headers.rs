@@ -14,7 +14,6 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::Uri;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -82,11 +81,11 @@ fn is_own(
     if host.strip_prefix(name) != Some(port.as_deref().unwrap_or_default()) {
         return false;
     }
-    let own = resource.parse::<Uri>();
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
     name.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address| address.is_loopback())
-        || own.is_ok_and(|own| own.host().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+        || Url::parse(resource)
+            .is_ok_and(|own| own.host_str().is_some_and(|own| own.eq_ignore_ascii_case(name)))
 }
 
 /// Requires a header to be there and to say the same as the body.

@@ -210,6 +210,10 @@ async fn only_our_own_names_are_answered() {
             assert_eq!(answer.status == StatusCode::FORBIDDEN, is_refused, "{host}");
         }
     }
+    // A browser sends an address in its normal form, however the setting has it.
+    let router = serving(with_resource("http://[2001:0db8::0:1]:9000/mcp"));
+    let request = handshake("ping", json!({})).with("Host", "[2001:db8::1]:9000");
+    assert_ne!(send_to(router, request).await.status, StatusCode::FORBIDDEN);
     for request in [
         handshake("ping", json!({})).without("Host"),
         handshake("ping", json!({})).also("Host", "evil.com"),
