@@ -19,9 +19,9 @@ use pulldown_cmark::Tag;
 
 use crate::attacks;
 use crate::exercise;
+use crate::files::STEPS;
 use crate::html;
 use crate::markdown;
-use crate::markdown::STEPS;
 use crate::reading::Material;
 use crate::reading::Reading;
 

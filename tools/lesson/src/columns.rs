@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_cut_for_a_note_leaves_nothing_out() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        for name in crate::markdown::STEPS {
+        for name in crate::files::STEPS {
             let material = Material::read(root, name, false).unwrap();
             let text = page(&material, &[], &LOOK).unwrap();
             let heads = text.lines().filter(|line| line.starts_with("@@")).count();

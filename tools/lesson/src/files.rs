@@ -11,6 +11,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use anyhow::bail;
 
+/// The steps that are made from another.
+pub(crate) const STEPS: [&str; 7] = [
+    "step2", "step3", "step4", "step5", "step6", "step7", "step8",
+];
+
 /// What became of a file from one step to the next.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {

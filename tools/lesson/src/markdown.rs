@@ -16,15 +16,11 @@ use anyhow::Context;
 use crate::difference::Line;
 use crate::difference::Mark;
 use crate::files::Kind;
+use crate::files::STEPS;
 use crate::reading::Material;
 use crate::reading::Piece;
 use crate::reading::Reading;
 use crate::reading::sum;
-
-/// The steps that are made from another.
-pub(crate) const STEPS: [&str; 7] = [
-    "step2", "step3", "step4", "step5", "step6", "step7", "step8",
-];
 
 /// Writes the pages of all steps.
 pub(crate) fn write_all(root: &Path) -> anyhow::Result<()> {

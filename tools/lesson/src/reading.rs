@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn no_cut_parts_a_line_from_what_takes_its_place() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        for name in crate::markdown::STEPS {
+        for name in crate::files::STEPS {
             let material = Material::read(root, name, false).unwrap();
             for reading in material.readings(&[]).unwrap() {
                 for piece in reading.pieces.iter().filter(|piece| piece.range.start > 0) {
