@@ -49,7 +49,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::Config;
 use crate::server::Server;
 
-/// The allocator of the C library would take a quarter of the time that a request costs here.
+/// That of the C library would take a quarter of the instructions that a request costs here.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
